@@ -1,0 +1,24 @@
+// @ts-check
+// Echo server for the Autobahn cases. Runs on Node and Deno with ferrows; on Bun with Bun's own serve, for comparison.
+// Prints its port; ends with its standard input.
+const { serve } = globalThis.Bun ?? (await import("../../index.js"));
+
+const server = serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch(request, server) {
+    return server.upgrade(request) ? undefined : new Response("WebSocket only", { status: 400 });
+  },
+  websocket: {
+    // The largest case sends 16 MiB.
+    maxPayloadLength: 64 * 1024 * 1024,
+    backpressureLimit: 64 * 1024 * 1024,
+    idleTimeout: 0,
+    message(socket, message) {
+      socket.send(message);
+    },
+  },
+});
+console.log(server.port);
+
+process.stdin.resume().once("end", () => process.exit(0));

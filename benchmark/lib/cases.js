@@ -1,0 +1,159 @@
+// @ts-check
+// What is measured: the cases, and the figures that the load generator reports for each.
+
+/**
+ * @typedef {object} Metric
+ * @property {string} key field of the load generator's report
+ * @property {string} label heading in tables
+ * @property {string} axis label of the chart's axis
+ * @property {"lower" | "higher"} better
+ * @property {number} digits
+ * @property {number} [scale] multiplies the reported figure
+ */
+
+/** @satisfies {Record<string, Metric>} */
+export const metrics = {
+  cpu: {
+    key: "cpu_us_per_message",
+    label: "CPU µs/message",
+    axis: "CPU time per message delivered, µs",
+    better: "lower",
+    digits: 3,
+  },
+  js: {
+    key: "js_us_per_message",
+    label: "JS thread µs/message",
+    axis: "JavaScript thread's time per message, µs",
+    better: "lower",
+    digits: 3,
+  },
+  rate: {
+    key: "messages_per_s",
+    label: "thousand messages/s",
+    axis: "thousand messages per second",
+    better: "higher",
+    digits: 1,
+    scale: 1e-3,
+  },
+  p50: { key: "p50_us", label: "p50 µs", axis: "median latency, µs", better: "lower", digits: 1 },
+  p99: { key: "p99_us", label: "p99 µs", axis: "99th percentile of latency, µs", better: "lower", digits: 0 },
+  pongP50: { key: "p50_us", label: "p50 ms", axis: "median, ms", better: "lower", digits: 3, scale: 1e-3 },
+  pongP99: {
+    key: "p99_us",
+    label: "p99 ms",
+    axis: "99th percentile of pong latency, ms",
+    better: "lower",
+    digits: 3,
+    scale: 1e-3,
+  },
+  pongMax: { key: "max_us", label: "max ms", axis: "longest, ms", better: "lower", digits: 3, scale: 1e-3 },
+  bytes: {
+    key: "bytes_per_connection",
+    label: "bytes/connection",
+    axis: "resident bytes per idle connection",
+    better: "lower",
+    digits: 0,
+  },
+  connects: {
+    key: "connects_per_s",
+    label: "connections/s",
+    axis: "connections opened per second",
+    better: "higher",
+    digits: 0,
+  },
+  idleCpu: { key: "idle_cpu_percent", label: "idle CPU %", axis: "idle CPU, %", better: "lower", digits: 2 },
+};
+
+/**
+ * @typedef {object} Case
+ * @property {string} id
+ * @property {string} title
+ * @property {string[]} load arguments of the load generator
+ * @property {string[]} [quick] arguments that take their place with --quick
+ * @property {string[]} [server] arguments of the server
+ * @property {boolean} [free] neither side is bound to a core, and the load sleeps while it waits
+ * @property {number} [seconds] measured time, when it is not the usual one
+ * @property {Metric[]} metrics the first is the one that charts and summaries show
+ */
+
+const { cpu, js, rate, p50, p99, pongP50, pongP99, pongMax, bytes, connects, idleCpu } = metrics;
+const messages = [cpu, js, rate, p50, p99];
+
+/** @type {Case[]} */
+export const cases = [
+  {
+    id: "echo",
+    title: "Echo: 64 connections, 20 bytes of text",
+    load: ["echo", "--connections", "64", "--size", "20"],
+    metrics: messages,
+  },
+  {
+    id: "echo-deep",
+    title: "Echo, 16 in flight: 64 connections, 20 bytes of text",
+    load: ["echo", "--connections", "64", "--size", "20", "--depth", "16"],
+    metrics: messages,
+  },
+  {
+    id: "echo-16k",
+    title: "Echo: 64 connections, 16 KiB of text",
+    load: ["echo", "--connections", "64", "--size", "16384"],
+    metrics: messages,
+  },
+  {
+    id: "echo-binary",
+    title: "Echo: 64 connections, 20 bytes of binary",
+    load: ["echo", "--connections", "64", "--size", "20", "--binary"],
+    metrics: messages,
+  },
+  {
+    id: "fanout",
+    title: "Fan-out: 32 publishers to 32 subscribers, 20 bytes",
+    load: ["fanout", "--connections", "32", "--size", "20"],
+    metrics: messages,
+  },
+  {
+    id: "fanout-1000",
+    title: "Fan-out: 1 publisher to 1000 subscribers, 64 bytes",
+    load: ["fanout", "--connections", "1000", "--publishers", "1", "--size", "64"],
+    metrics: messages,
+  },
+  {
+    id: "echo-one",
+    title: "Latency: echo on 1 connection, 20 bytes of text",
+    load: ["echo", "--connections", "1", "--size", "20"],
+    metrics: [p50, p99, cpu, js],
+  },
+  {
+    id: "echo-work",
+    title: "Echo, 5 µs of work a message: 64 connections, 20 bytes",
+    load: ["echo", "--connections", "64", "--size", "20"],
+    server: ["--work", "5"],
+    free: true,
+    metrics: [rate, cpu, js, p50, p99],
+  },
+  {
+    id: "idle",
+    title: "Idle connections",
+    load: ["idle", "--connections", "10000"],
+    quick: ["idle", "--connections", "2000"],
+    metrics: [bytes, connects, idleCpu],
+  },
+  {
+    id: "ping-blocked",
+    title: "Pongs while JavaScript is busy for 200 of every 250 ms",
+    load: ["ping"],
+    server: ["--block"],
+    free: true,
+    seconds: 2,
+    metrics: [pongP99, pongP50, pongMax],
+  },
+];
+
+/** Cases of `npm run bench -- --smoke`: each part of the generator once, as short as it can be. */
+export const smokeCases = [
+  ["echo", "--connections", "4"],
+  ["echo", "--connections", "2", "--size", "70000", "--depth", "4", "--binary"],
+  ["fanout", "--connections", "8", "--publishers", "4"],
+  ["idle", "--connections", "50"],
+  ["ping"],
+];

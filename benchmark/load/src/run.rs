@@ -1,0 +1,215 @@
+//! The course of a measured run: warm up, measure, stop sending, wait for what is outstanding.
+
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+
+use crate::args::Args;
+use crate::client::{self, Client, Random};
+use crate::error::{Error, Result, io};
+use crate::histogram::Histogram;
+use crate::report::Report;
+use crate::server_process::{CpuTime, ServerProcess};
+
+const STALL: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    WarmUp,
+    Measure,
+    Drain,
+}
+
+/// What the cases count.
+pub struct Tally {
+    /// Messages that reached a client, since the start and in the measured window alike (see `Run`).
+    pub delivered: u64,
+    /// Messages sent, times the clients each has to reach.
+    pub owed: u64,
+    pub latency: Histogram,
+    /// While false, nothing new is sent.
+    pub sending: bool,
+}
+
+/// One case: what to send first, and what to do with a message.
+pub trait Case {
+    fn begin(
+        &mut self,
+        clients: &mut [Client],
+        tally: &mut Tally,
+        random: &mut Random,
+    ) -> Result<()>;
+    /// Consumes what has arrived at a client after a read, and fills its output buffer.
+    fn received(
+        &mut self,
+        index: usize,
+        client: &mut Client,
+        tally: &mut Tally,
+        random: &mut Random,
+    ) -> Result<()>;
+}
+
+struct Window {
+    start: Instant,
+    cpu: Option<CpuTime>,
+    delivered: u64,
+}
+
+pub fn run(args: &Args, case: &mut impl Case, mode: &'static str) -> Result<Report> {
+    let mut random = Random::new();
+    let server = ServerProcess::new(args.pid);
+    let mut poll = Poll::new().map_err(io("creating a poll"))?;
+    let mut events = Events::with_capacity(1024);
+
+    let mut clients = client::open(args.connections, args.port, &args.path, &mut random)?;
+    for (index, client) in clients.iter_mut().enumerate() {
+        client.register(poll.registry(), index)?;
+    }
+    let mut tally = Tally {
+        delivered: 0,
+        owed: 0,
+        latency: Histogram::new(),
+        sending: true,
+    };
+    case.begin(&mut clients, &mut tally, &mut random)?;
+
+    let begun = Instant::now();
+    let mut phase = Phase::WarmUp;
+    let mut window = None;
+    let mut figures = None;
+    let mut progress = (begun, 0);
+    let wait = if args.spin { Duration::ZERO } else { TICK };
+    loop {
+        poll.poll(&mut events, Some(wait))
+            .or_else(ignore_interrupt)
+            .map_err(io("polling"))?;
+        for event in &events {
+            let index = event.token().0;
+            let client = &mut clients[index];
+            if event.is_writable() {
+                client.flush()?;
+            }
+            if event.is_readable() || event.is_read_closed() {
+                let mut more = true;
+                while more {
+                    more = client.fill()?;
+                    case.received(index, client, &mut tally, &mut random)?;
+                    client.flush()?;
+                }
+            }
+        }
+
+        let now = Instant::now();
+        if tally.delivered != progress.1 {
+            progress = (now, tally.delivered);
+        } else if now - progress.0 > STALL {
+            return Err(Error::Stalled {
+                outstanding: tally.owed - tally.delivered,
+            });
+        }
+        match phase {
+            Phase::WarmUp if now - begun >= args.warm_up => {
+                phase = Phase::Measure;
+                tally.latency.clear();
+                let cpu = server.cpu_time();
+                window = Some(Window {
+                    start: Instant::now(),
+                    cpu,
+                    delivered: tally.delivered,
+                });
+            }
+            Phase::Measure => {
+                let Some(window) = window
+                    .as_ref()
+                    .filter(|window| now - window.start >= args.seconds)
+                else {
+                    continue;
+                };
+                let cpu = server.cpu_time();
+                figures = Some(Figures::take(
+                    args,
+                    window,
+                    cpu,
+                    &tally,
+                    server.resident_bytes(),
+                ));
+                phase = Phase::Drain;
+                tally.sending = false;
+            }
+            Phase::Drain if tally.delivered == tally.owed => break,
+            _ => {}
+        }
+    }
+    let closed = client::close(clients, &mut random)?;
+    let figures = figures.ok_or(Error::Unsupported("no figures were taken"))?;
+    Ok(figures
+        .report(args, mode, &tally)
+        .count("closed_cleanly", closed))
+}
+
+fn ignore_interrupt(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::Interrupted {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+struct Figures {
+    seconds: f64,
+    messages: u64,
+    cpu_us: Option<f64>,
+    js_us: Option<f64>,
+    rss: Option<f64>,
+    latency_us: [Option<f64>; 3],
+}
+
+impl Figures {
+    fn take(
+        args: &Args,
+        window: &Window,
+        cpu: Option<CpuTime>,
+        tally: &Tally,
+        rss: Option<f64>,
+    ) -> Self {
+        let between = window.cpu.zip(cpu);
+        let micros = |part: fn(CpuTime) -> u64| {
+            between.map(|(a, b)| part(b).saturating_sub(part(a)) as f64 / 1e3)
+        };
+        debug_assert!(args.seconds <= window.start.elapsed());
+        Self {
+            seconds: window.start.elapsed().as_secs_f64(),
+            messages: tally.delivered - window.delivered,
+            cpu_us: micros(|time| time.process),
+            js_us: micros(|time| time.main_thread),
+            rss,
+            latency_us: [0.5, 0.99, 0.999]
+                .map(|q| tally.latency.quantile(q).map(|nanos| nanos / 1e3)),
+        }
+    }
+
+    fn report(&self, args: &Args, mode: &'static str, tally: &Tally) -> Report {
+        let messages = self.messages as f64;
+        let [p50, p99, p999] = self.latency_us;
+        Report::default()
+            .text("mode", mode)
+            .count("connections", args.connections as u64)
+            .count("size", args.size as u64)
+            .count("messages", self.messages)
+            .count("verified", tally.delivered)
+            .figure("seconds", self.seconds)
+            .figure("messages_per_s", messages / self.seconds)
+            .figure(
+                "mib_per_s",
+                messages * args.size as f64 / self.seconds / f64::from(1 << 20),
+            )
+            .figure("cpu_us_per_message", self.cpu_us.map(|us| us / messages))
+            .figure("js_us_per_message", self.js_us.map(|us| us / messages))
+            .figure("cores", self.cpu_us.map(|us| us / 1e6 / self.seconds))
+            .figure("p50_us", p50)
+            .figure("p99_us", p99)
+            .figure("p999_us", p999)
+            .figure("rss_mib", self.rss.map(|bytes| bytes / f64::from(1 << 20)))
+    }
+}

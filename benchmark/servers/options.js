@@ -1,0 +1,42 @@
+// @ts-check
+// What every server of the benchmark understands.
+//
+//   --peers DIR  where node_modules with the compared packages is (default: benchmark/)
+//   --work US    each message handler computes for about US microseconds, as an application's own code would
+//   --block      the JavaScript thread is busy for 200 of every 250 ms
+//
+// A server listens on a free port of 127.0.0.1 and prints {"port":N} when it is ready. /echo answers each message
+// with itself; on /room each message goes to every connection of the room, the sender included. No compression, no
+// idle timeout.
+import { createRequire } from "node:module";
+import process from "node:process";
+
+/** @param {string} name */
+function value(name) {
+  const index = process.argv.indexOf(`--${name}`);
+  return index < 0 ? undefined : process.argv[index + 1];
+}
+
+const microseconds = Number(value("work") ?? 0);
+const peers = value("peers");
+
+/** Loads a compared package. @param {string} name */
+export function loadPeer(name) {
+  const from = peers === undefined ? import.meta.url : `${peers.replace(/\/+$/, "")}/package.json`;
+  return createRequire(from)(name);
+}
+
+/** The application's own work for one message. */
+export const work = microseconds > 0 ? () => computeFor(microseconds / 1000) : () => {};
+
+/** @param {number} ms */
+function computeFor(ms) {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+/** @param {number} port */
+export function ready(port) {
+  console.log(JSON.stringify({ port }));
+  if (process.argv.includes("--block")) setInterval(() => computeFor(200), 250);
+}

@@ -1,0 +1,171 @@
+// @ts-check
+// From a request to the program's handler, and from what it gave to a response.
+import { PENDING, UPGRADED } from "./exchange.js";
+import { createRequest } from "./request.js";
+import { discard, isResponse, respondPlain, sendResponse } from "./response.js";
+
+/** @typedef {import("./exchange.js").Exchange} Exchange */
+
+/** @param {Exchange} exchange */
+export function handle(exchange) {
+  let result;
+  let isPending = false;
+  try {
+    result = callHandler(exchange);
+    isPending = isThenable(result);
+  } catch (error) {
+    fail(exchange, error);
+    return;
+  }
+  if (!isPending) {
+    finish(exchange, result);
+    return;
+  }
+  Promise.resolve(result).then(
+    (value) => finish(exchange, value),
+    (error) => fail(exchange, error),
+  );
+}
+
+/** @param {Exchange} exchange @returns {unknown} */
+function callHandler(exchange) {
+  const { core } = exchange;
+  const match = core.routes?.find(exchange.method, exchange.path, exchange.handshake !== 0);
+  if (match !== undefined) {
+    const { target, params } = match;
+    // A Response is sent once; the route's own stays unread.
+    if (typeof target !== "function") return target.clone();
+    exchange.params = params;
+    return target.call(core.server, createRequest(exchange), core.server);
+  }
+  if (core.fetch === undefined) {
+    respondPlain(exchange, 404, "", null);
+    return undefined;
+  }
+  return core.fetch.call(core.server, createRequest(exchange), core.server);
+}
+
+/** @param {unknown} value @returns {value is PromiseLike<unknown>} */
+function isThenable(value) {
+  return (
+    typeof value === "object" && value !== null && typeof (/** @type {any} */ (value).then) === "function"
+  );
+}
+
+/** The handler has given its result. @param {Exchange} exchange @param {unknown} result */
+function finish(exchange, result) {
+  decided(exchange);
+  if (exchange.state !== PENDING) {
+    // Upgraded, or the client has gone.
+    discard(result);
+  } else if (isResponse(result)) {
+    sendResponse(exchange, result, (error) => reportError(exchange, error));
+  } else {
+    warnOnce(exchange, result);
+    respondPlain(exchange, 204, "", null);
+  }
+}
+
+/** The handler has thrown. @param {Exchange} exchange @param {unknown} error */
+function fail(exchange, error) {
+  decided(exchange);
+  reportError(exchange, error);
+}
+
+/** @param {Exchange} exchange */
+function decided(exchange) {
+  exchange.isDecided = true;
+  // A request that became a socket counts as pending until its handler is done.
+  if (exchange.state === UPGRADED) exchange.core.requests--;
+}
+
+/** @param {Exchange} exchange @param {unknown} result */
+function warnOnce({ core }, result) {
+  if (core.warnedNoResponse) return;
+  core.warnedNoResponse = true;
+  const shown = typeof result === "object" && result !== null ? "an object" : `'${String(result)}'`;
+  console.warn(`Expected a Response object, but received ${shown}`);
+}
+
+/**
+ * The handler failed, or its response cannot be sent. After an upgrade, or when the client has gone, the error handler
+ * still hears of it; what it returns is not used then.
+ * @param {Exchange} exchange
+ * @param {unknown} error
+ */
+function reportError(exchange, error) {
+  const { core } = exchange;
+  if (core.error === undefined) {
+    console.error(error);
+    sendFailure(exchange, error);
+    return;
+  }
+  let result;
+  try {
+    result = core.error.call(core.server, error);
+  } catch (second) {
+    failAgain(exchange, second);
+    return;
+  }
+  if (!isThenable(result)) {
+    answerError(exchange, result, error);
+    return;
+  }
+  Promise.resolve(result).then(
+    (value) => answerError(exchange, value, error),
+    (second) => failAgain(exchange, second),
+  );
+}
+
+/** @param {Exchange} exchange @param {unknown} result of the error handler @param {unknown} error */
+function answerError(exchange, result, error) {
+  if (exchange.state !== PENDING) discard(result);
+  else if (isResponse(result)) sendResponse(exchange, result, (second) => failAgain(exchange, second));
+  else sendFailure(exchange, error);
+}
+
+/** The error handler failed too. @param {Exchange} exchange @param {unknown} error */
+function failAgain(exchange, error) {
+  console.error(error);
+  sendFailure(exchange, error);
+}
+
+/** @param {Exchange} exchange @param {unknown} error */
+function sendFailure(exchange, error) {
+  if (exchange.core.development) {
+    respondPlain(exchange, 500, "content-type: text/html;charset=utf-8\r\n", errorPage(error));
+  } else {
+    respondPlain(exchange, 500, "content-type: text/plain\r\n", "Something went wrong!");
+  }
+}
+
+/** For development only: it shows the program's paths. @param {unknown} error */
+function errorPage(error) {
+  const isError = error instanceof Error;
+  const title = escapeHtml(isError ? `${error.name}: ${error.message}` : describe(error));
+  const stack = isError ? escapeHtml(error.stack ?? "") : "";
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>${title}</title>
+<body style="font-family: system-ui, sans-serif; margin: 2rem">
+<h1 style="font-size: 1.2rem">${title}</h1>
+<pre style="overflow: auto">${stack}</pre>
+</body>
+</html>
+`;
+}
+
+/** @param {unknown} value */
+function describe(value) {
+  try {
+    return String(value);
+  } catch {
+    return typeof value;
+  }
+}
+
+/** @param {string} text */
+function escapeHtml(text) {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

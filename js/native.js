@@ -1,0 +1,80 @@
+// @ts-check
+// The only module that talks to the addon's loader.
+import { native } from "../binding.js";
+import { isDeno, onExit } from "./runtime.js";
+
+/** How long a process that ends waits for what was sent to reach the kernel. */
+const FLUSH_MS = 500;
+
+/**
+ * The addon's functions for this env. Set by `attach`, and always before anything else here is reachable.
+ * @type {import("../binding.js").Native}
+ */
+export let N;
+
+let attached = false;
+
+/**
+ * Connects this env (main thread or worker) with the addon. Not at import: a program that only imports ferrows
+ * starts no thread and keeps nothing alive.
+ * @param {Omit<import("../binding.js").Callbacks, "later">} callbacks
+ */
+export function attach(callbacks) {
+  if (attached) return;
+  const later = () => void setImmediate(N.continueDrain);
+  const addon = native.attach({ ...callbacks, later }, { deno: isDeno });
+  // An object literal has a fixed shape, so each call is one load; what the addon made is a dictionary to V8.
+  N = {
+    listen: addon.listen,
+    configure: addon.configure,
+    stopListening: addon.stopListening,
+    closeIdle: addon.closeIdle,
+    abortRequests: addon.abortRequests,
+    ref: addon.ref,
+    unref: addon.unref,
+    requestTimeout: addon.requestTimeout,
+    upgrade: addon.upgrade,
+    respond: addon.respond,
+    respondChunk: addon.respondChunk,
+    respondEnd: addon.respondEnd,
+    respondAbort: addon.respondAbort,
+    bodyRead: addon.bodyRead,
+    bodyCancel: addon.bodyCancel,
+    sendText: addon.sendText,
+    sendBinary: addon.sendBinary,
+    control: addon.control,
+    close: addon.close,
+    terminate: addon.terminate,
+    buffered: addon.buffered,
+    pause: addon.pause,
+    resume: addon.resume,
+    subscribe: addon.subscribe,
+    unsubscribe: addon.unsubscribe,
+    dropTopic: addon.dropTopic,
+    publishText: addon.publishText,
+    publishBinary: addon.publishBinary,
+    blockedSockets: addon.blockedSockets,
+    queueState: addon.queueState,
+    hold: addon.hold,
+    release: addon.release,
+    fatal: addon.fatal,
+    flush: addon.flush,
+    byteLengthUtf8: addon.byteLengthUtf8,
+    continueDrain: addon.continueDrain,
+  };
+  attached = true;
+  onExit(() => N.flush(FLUSH_MS));
+}
+
+/** Started servers that hold the event loop; the addon has one flag for all of them. */
+let holders = 0;
+
+/** A server begins to keep the event loop alive. */
+export function retainLoop() {
+  if (holders++ === 0) N.ref();
+}
+
+/** A server no longer keeps the event loop alive. */
+export function releaseLoop() {
+  if (--holders === 0) N.unref();
+}

@@ -1,0 +1,153 @@
+// @ts-check
+// What several scripts need: running commands, finding files, printing times.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Root of the repository, without a trailing separator. */
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+
+/** @param {...string} parts */
+export const inRoot = (...parts) => path.join(root, ...parts);
+
+/** Whether a module is the script that was started. @param {string} url its import.meta.url */
+export function isMain(url) {
+  return process.argv[1] !== undefined && realpathSync(process.argv[1]) === realpathSync(fileURLToPath(url));
+}
+
+/**
+ * Stops the script with one sentence and without a stack.
+ *
+ * @param {string} message
+ * @param {number} [exitCode]
+ * @returns {never}
+ */
+export function fail(message, exitCode = 1) {
+  console.error(message);
+  process.exit(exitCode);
+}
+
+/** Stops on a Node that is older than `engines` allows. */
+export function requireNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    fail(`ferrows needs Node 20.19 or newer; this is ${process.versions.node}.`);
+  }
+}
+
+/** @param {string} command @param {string[]} [args] */
+export function answers(command, args = ["--version"]) {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+/**
+ * Every file below a folder that passes the test, sorted; an absent folder has none.
+ *
+ * @param {string} folder relative to the root
+ * @param {(file: string) => boolean} [test] gets the path relative to the root
+ * @returns {string[]} paths relative to the root
+ */
+export function filesBelow(folder, test = () => true) {
+  if (!existsSync(inRoot(folder))) {
+    return [];
+  }
+  return readdirSync(inRoot(folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
+    .filter((file) => !file.split(path.sep).includes("node_modules") && test(file))
+    .sort();
+}
+
+/** @param {string} file absolute @returns {number} milliseconds since the epoch; 0 when it is not there */
+export function modified(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/**
+ * Runs a command, optionally under a time limit and with its output kept. At the limit its whole process group is
+ * killed, so that servers started by a test do not outlive it.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: Record<string, string>, seconds?: number, capture?: boolean, quiet?: boolean }} [options]
+ *   `capture` keeps stdout and stderr in `output`, stdout alone in `stdout`; `quiet` also stops them from being printed
+ * @returns {Promise<{ code: number, output: string, stdout: string, timedOut: boolean, ms: number }>}
+ */
+export function run(command, args, { cwd = root, env = {}, seconds, capture = false, quiet = false } = {}) {
+  const started = performance.now();
+  return new Promise((resolve) => {
+    // Inside a suite the runner's group is enough, and a group of our own would escape it.
+    const group = process.platform !== "win32" && !process.env.FERROWS_SUITE;
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", capture ? "pipe" : "inherit", capture ? "pipe" : "inherit"],
+      detached: group,
+    });
+    const kill = () => {
+      try {
+        if (group && child.pid) {
+          process.kill(-child.pid, "SIGKILL");
+        } else {
+          child.kill("SIGKILL");
+        }
+      } catch {
+        // Already gone.
+      }
+    };
+    const interrupted = () => {
+      kill();
+      process.exit(130);
+    };
+    process.once("SIGINT", interrupted);
+    process.once("SIGTERM", interrupted);
+
+    let timedOut = false;
+    const limit =
+      seconds === undefined
+        ? undefined
+        : setTimeout(() => {
+            timedOut = true;
+            kill();
+          }, seconds * 1000);
+
+    let output = "";
+    let stdout = "";
+    for (const [from, to] of /** @type {const} */ ([
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ])) {
+      from?.setEncoding("utf8").on("data", (text) => {
+        output += text;
+        if (to === process.stdout) {
+          stdout += text;
+        }
+        if (!quiet) {
+          to.write(text);
+        }
+      });
+    }
+    /** @param {number} code */
+    const done = (code) => {
+      clearTimeout(limit);
+      process.off("SIGINT", interrupted);
+      process.off("SIGTERM", interrupted);
+      resolve({ code, output, stdout, timedOut, ms: performance.now() - started });
+    };
+    child.once("error", (error) => {
+      output += `${error.message}\n`;
+      done(127);
+    });
+    // "close" also waits for grandchildren that hold the pipes; those are killed with the group.
+    child.once("exit", () => group && capture && setTimeout(kill, 2000).unref());
+    child.once("close", (code) => done(code ?? 1));
+  });
+}
+
+/** @param {number} ms */
+export function time(ms) {
+  return ms < 60_000
+    ? `${(ms / 1000).toFixed(1)} s`
+    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+}

@@ -1,0 +1,129 @@
+// @ts-check
+// `npm test`: builds the addon and runs every suite.
+//   npm test                     all of them
+//   npm test -- unit contract    some
+//   npm test -- --list           their names
+//   npm test -- --verbose        with their output
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { main } from "./runner.mjs";
+import { fail, filesBelow, inRoot, requireNode, run } from "./support.mjs";
+
+requireNode();
+if (!process.argv.includes("--list")) await installTools();
+
+const cargo = ["cargo", "test", ...(process.env.CI ? ["--locked"] : [])];
+
+/** @type {import("./runner.mjs").Suite[]} */
+const suites = [
+  {
+    name: "build",
+    what: "the addon, if missing or older than its sources",
+    command: ["node", "scripts/build.mjs", "--if-stale"],
+    seconds: 1200,
+    required: true,
+    single: true,
+  },
+  { name: "rust", what: "cargo test", command: cargo, seconds: 1200 },
+  {
+    name: "rust-core",
+    what: "cargo test without Node-API",
+    command: [...cargo, "--no-default-features"],
+    seconds: 1200,
+  },
+  {
+    name: "loom",
+    what: "the hand-over between threads, every interleaving",
+    command: [
+      ...[...cargo, "--release", "--lib", "--no-default-features", "--target-dir", "target/loom"],
+      ...["--", "model::"],
+    ],
+    // A cfg of our own: tokio leaves its sockets out under plain `loom`. Link-time optimisation would only cost time.
+    env: {
+      RUSTFLAGS: "--cfg ferrows_loom",
+      CARGO_PROFILE_RELEASE_LTO: "off",
+      CARGO_PROFILE_RELEASE_CODEGEN_UNITS: "16",
+    },
+    seconds: 900,
+    missing: () => (usesLoom() ? undefined : "no loom test in src"),
+  },
+  {
+    name: "unit",
+    what: "JavaScript modules",
+    ...nodeTests("__test__", (file) => !/[\\/]/.test(file.slice("__test__/".length))),
+    seconds: 180,
+  },
+  {
+    name: "contract",
+    what: "Bun's behaviour, on every installed runtime and on Bun",
+    ...script("scripts/contract.mjs"),
+    seconds: 1200,
+  },
+  {
+    name: "oracle",
+    what: "the probe's answers against Bun's",
+    ...script("scripts/oracle.mjs", "--slow", "--deno"),
+    seconds: 900,
+  },
+  { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
+  { name: "teardown", what: "exits and terminated workers", ...nodeTests("__test__/teardown"), seconds: 900 },
+  { name: "leaks", what: "memory after much use", ...nodeTests("__test__/leaks"), seconds: 600 },
+  { name: "browser", what: "the chat page in Chromium", ...nodeTests("__test__/browser"), seconds: 180 },
+  { name: "examples", what: "every example runs", ...nodeTests("__test__/examples"), seconds: 300 },
+  {
+    name: "benchmark",
+    what: "the load runs start and measure something",
+    ...script("benchmark/run.mjs", "--smoke"),
+    seconds: 600,
+    single: true,
+  },
+];
+
+await main(suites);
+
+/**
+ * A suite of node:test files below a folder; not run when there are none.
+ *
+ * @param {string} folder
+ * @param {(file: string) => boolean} [test]
+ */
+function nodeTests(folder, test = () => true) {
+  const files = () => filesBelow(folder, (file) => /\.(test|spec)\.m?js$/.test(file) && test(file));
+  return {
+    // The files are named one by one: what a folder means to `node --test` depends on Node's version.
+    command: () => ["node", "--test", "--test-reporter=spec", ...files()],
+    missing: () => (files().length ? undefined : `no test file in ${folder}`),
+  };
+}
+
+/** A suite that is a script of its own. @param {string} file @param {...string} args */
+function script(file, ...args) {
+  return {
+    command: ["node", file, ...args],
+    missing: () => (existsSync(inRoot(file)) ? undefined : `${file} is not there`),
+  };
+}
+
+function usesLoom() {
+  return filesBelow("src", (file) => file.endsWith(".rs")).some((file) =>
+    /\bloom::model\b/.test(readFileSync(inRoot(file), "utf8")),
+  );
+}
+
+/** Runs `npm ci` when node_modules does not come from the lockfile as it is now. */
+async function installTools() {
+  const mark = inRoot("node_modules", ".ferrows-lock");
+  const lock = createHash("sha256")
+    .update(readFileSync(inRoot("package-lock.json")))
+    .digest("hex");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
+  console.log("Installing the development tools (npm ci).");
+  const npm = process.env.npm_execpath;
+  const [program, ...args] = npm?.endsWith("js") ? [process.execPath, npm] : ["npm"];
+  const { code } = await run(program, [...args, "ci", "--no-audit", "--no-fund"], { seconds: 600 });
+  if (code !== 0) {
+    console.log("\n0 passed, 1 failed, 0 skipped");
+    fail("npm ci failed; its messages are above.");
+  }
+  writeFileSync(mark, lock);
+}

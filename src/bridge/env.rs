@@ -1,0 +1,324 @@
+//! The state of one env: its side of the lists, and its sockets and requests by number.
+
+use super::raw::{Js, Value};
+use crate::hub::{EnvPort, IoPool};
+use crate::session::{Batch, Command, CommandBatch, EventBatch, SocketShared};
+use napi_sys as sys;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Everything of one env. Its address is the data of all its functions; see `lifecycle` for how long it lives.
+pub(super) struct EnvState {
+    pub(super) js: Js,
+    pub(super) port: Arc<EnvPort>,
+    pub(super) pool: &'static IoPool,
+    pub(super) callbacks: Callbacks,
+    pub(super) threadsafe: Cell<sys::napi_threadsafe_function>,
+    pub(super) out: RefCell<Out>,
+    /// How many corks and drains are open: commands are handed over when the outermost ends.
+    pub(super) depth: Cell<u32>,
+    pub(super) requests: RefCell<Requests>,
+    /// What a drain left for the next turn.
+    pub(super) left: RefCell<Option<Left>>,
+    pub(super) spare: RefCell<Vec<EventBatch>>,
+    /// Set by the cleanup hook.
+    pub(super) ended: Cell<bool>,
+}
+
+/// Events of a batch that had to wait for another turn.
+pub(super) struct Left {
+    pub(super) thread: usize,
+    pub(super) batch: EventBatch,
+    pub(super) position: usize,
+    /// Threads behind it, not looked at yet.
+    pub(super) next_thread: usize,
+}
+
+/// The JavaScript layer's functions.
+pub(super) struct Callbacks {
+    references: Vec<sys::napi_ref>,
+}
+
+/// Their names and order.
+#[derive(Clone, Copy)]
+pub(super) enum Callback {
+    Message,
+    Messages,
+    Ping,
+    Pong,
+    Drain,
+    Close,
+    Gone,
+    Request,
+    Body,
+    ResponseWritable,
+    RequestEnd,
+    ServerGone,
+    Later,
+}
+
+const NAMES: [&str; 13] = [
+    "message",
+    "messages",
+    "ping",
+    "pong",
+    "drain",
+    "close",
+    "gone",
+    "request",
+    "body",
+    "responseWritable",
+    "requestEnd",
+    "serverGone",
+    "later",
+];
+
+impl Callbacks {
+    /// Takes the functions from an object. The name of the first that is missing, otherwise.
+    pub(super) fn from_object(js: Js, object: Value) -> Result<Self, &'static str> {
+        let mut references = Vec::with_capacity(NAMES.len());
+        for name in NAMES {
+            let function = js.get(object, name);
+            if js.type_of(function) != sys::ValueType::napi_function {
+                return Err(name);
+            }
+            references.push(js.reference(function));
+        }
+        Ok(Self { references })
+    }
+
+    #[inline]
+    pub(super) fn function(&self, js: Js, which: Callback) -> Value {
+        js.dereference(self.references[which as usize])
+    }
+}
+
+/// What JavaScript's calls write to.
+#[derive(Default)]
+pub(super) struct Out {
+    pub(super) lanes: Vec<CommandBatch>,
+    pub(super) sockets: Slab<JsSocket>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// A socket as its env sees it.
+pub(super) struct JsSocket {
+    pub(super) thread: usize,
+    pub(super) slot: u32,
+    pub(super) shared: Arc<SocketShared>,
+    /// Bytes queued by this thread since the beginning.
+    pub(super) added: i64,
+    /// The value of the I/O thread's count last looked at: looking is dear while that thread writes.
+    pub(super) seen: i64,
+    /// Over its limit, and to be closed for it.
+    pub(super) overflowed: bool,
+    /// Closed by JavaScript: what still comes for it is passed over.
+    pub(super) closed: bool,
+}
+
+/// A request as its env sees it.
+pub(super) struct JsRequest {
+    pub(super) thread: usize,
+    pub(super) slot: u32,
+    pub(super) serial: u32,
+    pub(super) shared: Arc<SocketShared>,
+    /// Bytes of the response's body that the I/O thread has not reported gone.
+    pub(super) waiting: usize,
+}
+
+/// May a socket take more?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Yes, and nothing waits.
+    Free,
+    /// Yes, behind what waits.
+    Queues,
+    /// No.
+    Full,
+}
+
+/// Bytes in flight to an I/O thread that nobody needs to look at.
+const UNSEEN: i64 = 64 << 10;
+/// Bytes of commands that are handed over though a cork is open.
+const HAND_OVER: usize = 256 << 10;
+/// How long JavaScript waits for an I/O thread at most; it answers in microseconds unless the machine is starved.
+pub(super) const PATIENCE: Duration = Duration::from_millis(200);
+
+impl EnvState {
+    /// What a socket's queue says to one more frame.
+    #[inline]
+    pub(super) fn verdict(&self, out: &mut Out, id: u32) -> Verdict {
+        let Some(socket) = out.sockets.get_mut(id) else {
+            return Verdict::Full;
+        };
+        if socket.shared.is_blocked() || socket.overflowed {
+            return self.verdict_blocked(out, id);
+        }
+        let limit = socket
+            .shared
+            .config
+            .backpressure_limit
+            .load(Ordering::Relaxed) as i64;
+        if socket.added - socket.seen <= limit.max(UNSEEN) {
+            return Verdict::Free;
+        }
+        socket.seen = socket.shared.settled();
+        if limit == 0 || socket.added - socket.seen <= limit.max(UNSEEN) {
+            return Verdict::Free;
+        }
+        // More is under way than may wait: see what the kernel says to it before more is added.
+        let thread = socket.thread;
+        self.hand_over(out);
+        self.port.settle(thread, PATIENCE);
+        match out.sockets.get_mut(id) {
+            Some(socket) if socket.shared.is_blocked() => self.verdict_blocked(out, id),
+            Some(_) => Verdict::Free,
+            None => Verdict::Full,
+        }
+    }
+
+    #[cold]
+    fn verdict_blocked(&self, out: &mut Out, id: u32) -> Verdict {
+        let Some(socket) = out.sockets.get_mut(id) else {
+            return Verdict::Full;
+        };
+        if socket.overflowed {
+            return Verdict::Full;
+        }
+        let limit = socket
+            .shared
+            .config
+            .backpressure_limit
+            .load(Ordering::Relaxed);
+        if limit == 0 || socket.waiting() <= limit {
+            return Verdict::Queues;
+        }
+        if socket
+            .shared
+            .config
+            .close_on_backpressure_limit
+            .load(Ordering::Relaxed)
+        {
+            socket.overflowed = true;
+            let (thread, slot) = (socket.thread, socket.slot);
+            out.lanes[thread].commands.push(Command::Overflow { slot });
+            self.hand_over_unless_held(out);
+        }
+        Verdict::Full
+    }
+
+    /// Hands the commands over, unless a cork or a drain is open.
+    #[inline]
+    pub(super) fn hand_over_unless_held(&self, out: &mut Out) {
+        if self.depth.get() == 0 || out.lanes.iter().any(|lane| lane.bytes.len() > HAND_OVER) {
+            self.hand_over(out);
+        }
+    }
+
+    /// Hands all commands over.
+    pub(super) fn hand_over(&self, out: &mut Out) {
+        for (thread, lane) in out.lanes.iter_mut().enumerate() {
+            if !lane.is_empty() {
+                self.port.post_commands(self.pool, thread, lane);
+            }
+        }
+    }
+
+    /// Opens a cork.
+    pub(super) fn hold(&self) {
+        self.depth.set(self.depth.get() + 1);
+    }
+
+    /// Closes one.
+    pub(super) fn release(&self) {
+        let depth = self.depth.get().saturating_sub(1);
+        self.depth.set(depth);
+        if depth == 0 {
+            self.hand_over(&mut self.out.borrow_mut());
+        }
+    }
+}
+
+impl JsSocket {
+    /// Bytes that wait, while it is blocked.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.added - self.shared.settled()).max(0) as u64
+    }
+}
+
+/// Values by small numbers that are used again.
+pub(super) struct Slab<T> {
+    entries: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    pub(super) fn insert(&mut self, value: T) -> u32 {
+        if let Some(index) = self.free.pop() {
+            self.entries[index as usize] = Some(value);
+            return index;
+        }
+        self.entries.push(Some(value));
+        self.entries.len() as u32 - 1
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.entries.get_mut(index as usize)?.as_mut()
+    }
+
+    pub(super) fn remove(&mut self, index: u32) -> Option<T> {
+        let value = self.entries.get_mut(index as usize)?.take();
+        if value.is_some() {
+            self.free.push(index);
+        }
+        value
+    }
+}
+
+/// The requests of an env, by their number and by where they came from.
+#[derive(Default)]
+pub(super) struct Requests {
+    by_number: Slab<JsRequest>,
+    /// A connection has one request at a time.
+    by_connection: HashMap<(usize, u32), u32>,
+}
+
+impl Requests {
+    pub(super) fn insert(&mut self, request: JsRequest) -> u32 {
+        let connection = (request.thread, request.slot);
+        let number = self.by_number.insert(request);
+        self.by_connection.insert(connection, number);
+        number
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut JsRequest> {
+        self.by_number.get_mut(number)
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> Option<JsRequest> {
+        let request = self.by_number.remove(number)?;
+        let connection = (request.thread, request.slot);
+        if self.by_connection.get(&connection) == Some(&number) {
+            self.by_connection.remove(&connection);
+        }
+        Some(request)
+    }
+
+    pub(super) fn find(&mut self, thread: usize, slot: u32, serial: u32) -> Option<u32> {
+        let number = *self.by_connection.get(&(thread, slot))?;
+        (self.by_number.get_mut(number)?.serial == serial).then_some(number)
+    }
+}

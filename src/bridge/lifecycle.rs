@@ -1,0 +1,220 @@
+//! Attaching to an env, waking it, letting go of it.
+//!
+//! An [`EnvState`] is made by `attach` and lives until the env's cleanup hook has run: that is the last time Node-API
+//! calls any of its functions with it, and the threadsafe function, whose calls carry it too, is told then that nobody
+//! is there. I/O threads know only the [`EnvPort`], which they share.
+
+use super::env::{Callbacks, EnvState, Out};
+use super::raw::{Js, Value};
+use super::{server, socket};
+use crate::hub::{EnvPort, EnvWaker, IoPool};
+use napi::bindgen_prelude::Object;
+use napi::{Env, Error, JsValue, Result, Status};
+use napi_derive::napi;
+use napi_sys as sys;
+use std::cell::{Cell, RefCell};
+use std::os::raw::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+
+/// How long an env that ends waits for its last bytes to meet the kernel.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Joins this env to the I/O threads. `callbacks` holds the functions that take events, `options.deno` says that the
+/// host is Deno, which now and then loses a wake-up. Returns the functions by which JavaScript commands.
+///
+/// # Errors
+/// When a callback is missing: the JavaScript and the native part are of different versions.
+#[napi(
+    ts_args_type = "callbacks: Record<string, (...args: never[]) => unknown>, options: { deno: boolean }",
+    ts_return_type = "Record<string, (...args: unknown[]) => unknown>"
+)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature is napi's")]
+pub fn attach<'env>(
+    env: &'env Env,
+    callbacks: Object<'env>,
+    options: Object<'env>,
+) -> Result<Object<'env>> {
+    keep_mapped();
+    let js = Js(env.raw());
+    let deno = options.get::<bool>("deno")?.unwrap_or(false);
+    let callbacks = Callbacks::from_object(js, callbacks.raw()).map_err(|name| {
+        let text = format!(
+            "the callback '{name}' is missing: JavaScript and native part are of different versions"
+        );
+        Error::new(Status::InvalidArg, text)
+    })?;
+    let pool = IoPool::global();
+    let waker = Box::new(ThreadsafeWaker(AtomicPtr::new(ptr::null_mut())));
+    let handle: *const ThreadsafeWaker = &raw const *waker;
+    let port = Arc::new(EnvPort::new(pool, waker, deno));
+    let state = Box::into_raw(Box::new(EnvState {
+        js,
+        port: Arc::clone(&port),
+        pool,
+        callbacks,
+        threadsafe: Cell::new(ptr::null_mut()),
+        out: RefCell::new(Out {
+            lanes: EnvState::lanes(pool.len()),
+            ..Out::default()
+        }),
+        depth: Cell::new(0),
+        requests: RefCell::default(),
+        left: RefCell::default(),
+        spare: RefCell::default(),
+        ended: Cell::new(false),
+    }));
+    let threadsafe = threadsafe_function(js, state.cast())?;
+    // SAFETY: `state` was made above and is freed by the cleanup hook only.
+    unsafe { &*state }.threadsafe.set(threadsafe);
+    // SAFETY: the waker is owned by the port, which lives in `state`.
+    unsafe { &*handle }
+        .0
+        .store(threadsafe.cast(), Ordering::Release);
+    // SAFETY: the hook takes `state`, which it owns from then on.
+    unsafe { sys::napi_add_env_cleanup_hook(js.0, Some(cleanup), state.cast()) };
+    pool.attach(&port);
+    let hot = js.object();
+    for (name, function) in socket::FUNCTIONS.iter().chain(server::FUNCTIONS) {
+        js.set(hot, name, js.function(name, Some(*function), state.cast()));
+    }
+    Ok(Object::from_raw(env.raw(), hot))
+}
+
+fn threadsafe_function(js: Js, state: *mut c_void) -> Result<sys::napi_threadsafe_function> {
+    let mut function = ptr::null_mut();
+    // SAFETY: the env is live; `state` outlives the function's last call, by `on_wake` looking for the null env.
+    let status = unsafe {
+        sys::napi_create_threadsafe_function(
+            js.0,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            js.latin1(b"ferrows"),
+            0,
+            1,
+            ptr::null_mut(),
+            None,
+            state,
+            Some(on_wake),
+            &raw mut function,
+        )
+    };
+    if status != sys::Status::napi_ok {
+        return Err(Error::new(
+            Status::GenericFailure,
+            "the host gives no threadsafe function",
+        ));
+    }
+    // Servers keep the process alive, not our being loaded.
+    // SAFETY: made above, on this thread.
+    unsafe { sys::napi_unref_threadsafe_function(js.0, function) };
+    Ok(function)
+}
+
+/// Wakes an env through its threadsafe function.
+struct ThreadsafeWaker(AtomicPtr<c_void>);
+
+impl EnvWaker for ThreadsafeWaker {
+    fn wake(&self) {
+        let function = self.0.load(Ordering::Acquire);
+        if !function.is_null() {
+            // SAFETY: the function lives until the env's cleanup, before which the port drops its waker.
+            unsafe { sys::napi_call_threadsafe_function(function.cast(), ptr::null_mut(), 0) };
+        }
+    }
+}
+
+impl EnvState {
+    /// Another turn, behind the microtasks of this one.
+    pub(super) fn wake_self(&self) {
+        // SAFETY: the function lives as long as the env, whose thread this is.
+        unsafe { sys::napi_call_threadsafe_function(self.threadsafe.get(), ptr::null_mut(), 0) };
+    }
+
+    /// Whether open servers keep the process alive.
+    pub(super) fn keep_alive(&self, alive: bool) {
+        let (env, function) = (self.js.0, self.threadsafe.get());
+        if alive {
+            // SAFETY: as in `wake_self`.
+            unsafe { sys::napi_ref_threadsafe_function(env, function) };
+        } else {
+            // SAFETY: as in `wake_self`.
+            unsafe { sys::napi_unref_threadsafe_function(env, function) };
+        }
+    }
+}
+
+unsafe extern "C" fn on_wake(env: sys::napi_env, _: Value, state: *mut c_void, _: *mut c_void) {
+    if env.is_null() {
+        return;
+    }
+    // SAFETY: with a live env, the cleanup hook has not run.
+    let state = unsafe { &*state.cast::<EnvState>() };
+    if catch_unwind(AssertUnwindSafe(|| state.drain())).is_err() {
+        state.js.fatal_exception(
+            state
+                .js
+                .error("ferrows: internal error while handling events"),
+        );
+    }
+}
+
+/// The env ends: what was sent leaves, and nothing here is used any more.
+unsafe extern "C" fn cleanup(state: *mut c_void) {
+    // SAFETY: made by `attach` for this hook, which runs once.
+    let state = unsafe { Box::from_raw(state.cast::<EnvState>()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        state.ended.set(true);
+        state.hand_over(&mut state.out.borrow_mut());
+        state.port.flush(FAREWELL);
+        state.port.detach();
+        state.pool.wake_all();
+        state.forget_all();
+    }));
+    // The functions of the hot object and the threadsafe function still carry this address: an env in its last moments
+    // may call them. So the shell stays, some hundred bytes an env; what it held is gone.
+    std::mem::forget(state);
+}
+
+/// I/O threads run our code until the process ends: the module must not be unmapped with the env that loaded it.
+fn keep_mapped() {
+    #[cfg(unix)]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+            let address = keep_mapped as fn() as *const c_void;
+            // SAFETY: `info` is filled on success only, and read on success only.
+            let found = unsafe { libc::dladdr(address, info.as_mut_ptr()) };
+            if found != 0 {
+                // SAFETY: filled by the call above.
+                let info = unsafe { info.assume_init() };
+                // SAFETY: the name is the loader's own, of a module that is mapped now; the handle is never closed.
+                unsafe { libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NODELETE) };
+            }
+        });
+    }
+}
+
+/// Runs the body of a function of the hot object: no panic crosses into the host.
+#[inline]
+pub(super) fn guarded<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    body: impl FnOnce(&EnvState, [Value; N]) -> Value,
+) -> Value {
+    let js = Js(env);
+    let (arguments, data) = js.arguments::<N>(info);
+    // SAFETY: the data of every function of the hot object is the env's state; its shell is never freed.
+    let state = unsafe { &*data.cast::<EnvState>() };
+    if state.ended.get() {
+        return js.undefined();
+    }
+    catch_unwind(AssertUnwindSafe(|| body(state, arguments))).unwrap_or_else(|_| {
+        js.throw_message("ferrows: internal error");
+        js.undefined()
+    })
+}

@@ -1,0 +1,510 @@
+//! The functions that WebSockets use: the hot ones. The JavaScript layer has checked states and arguments.
+
+use super::env::{EnvState, JsSocket, Out, PATIENCE, Verdict};
+use super::lifecycle::guarded;
+use super::raw::{Js, Value};
+use crate::session::Command;
+use crate::session::command::{LARGE, NOBODY};
+use crate::wire::{MAX_HEADER, Opcode, header_len, put_header, write_header};
+use bytes::Bytes;
+use napi_sys as sys;
+
+type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> Value;
+
+/// The functions, by name.
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+    ("sendText", send_text),
+    ("sendBinary", send_binary),
+    ("publishText", publish_text),
+    ("publishBinary", publish_binary),
+    ("control", control),
+    ("close", close),
+    ("terminate", terminate),
+    ("subscribe", subscribe),
+    ("unsubscribe", unsubscribe),
+    ("dropTopic", drop_topic),
+    ("pause", pause),
+    ("resume", resume),
+    ("buffered", buffered),
+    ("queueState", queue_state),
+    ("blockedSockets", blocked_sockets),
+    ("hold", hold),
+    ("release", release),
+];
+
+/// Strings of more code units than this are converted outside the batch.
+const LARGE_TEXT: usize = LARGE / 3;
+
+/// `sendText(id, string, string.length, compress)`.
+unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<4>(env, info, |state, [id, text, units, _]| {
+        let js = state.js;
+        let (id, units) = (js.as_u32(id), js.as_u32(units) as usize);
+        let mut out = state.out.borrow_mut();
+        let out = &mut *out;
+        if units > LARGE_TEXT {
+            let mut scratch = std::mem::take(&mut out.scratch);
+            scratch.clear();
+            js.append_utf8(text, units, &mut scratch);
+            let sent = state.send(out, id, Opcode::Text, &scratch);
+            out.keep_scratch(scratch);
+            return js.number(sent);
+        }
+        let verdict = state.verdict(out, id);
+        if verdict == Verdict::Full {
+            return js.number(0.0);
+        }
+        let Out { lanes, sockets, .. } = out;
+        let Some(socket) = sockets.get_mut(id) else {
+            return js.number(0.0);
+        };
+        let lane = &mut lanes[socket.thread];
+        let start = lane.bytes.len();
+        let sent = put_text_frame(js, text, units, &mut lane.bytes);
+        lane.push_send(socket.slot, start);
+        socket.added += (lane.bytes.len() - start) as i64;
+        state.hand_over_unless_held(out);
+        js.number(if verdict == Verdict::Free {
+            sent as f64
+        } else {
+            -1.0
+        })
+    })
+}
+
+/// `sendBinary(id, bytes, compress)`.
+unsafe extern "C" fn send_binary(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [id, bytes, _]| {
+        let id = state.js.as_u32(id);
+        let mut out = state.out.borrow_mut();
+        let sent = state.js.with_bytes(bytes, |bytes| {
+            state.send(&mut out, id, Opcode::Binary, bytes)
+        });
+        state.js.number(sent)
+    })
+}
+
+/// `control(id, opcode, data)`.
+unsafe extern "C" fn control(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [id, opcode, data]| {
+        let js = state.js;
+        let id = js.as_u32(id);
+        let opcode = if js.as_u32(opcode) == Opcode::Ping as u32 {
+            Opcode::Ping
+        } else {
+            Opcode::Pong
+        };
+        let mut out = state.out.borrow_mut();
+        let sent = if let Some(len) = js.utf8_len(data) {
+            let mut text = Vec::with_capacity(len + 1);
+            js.append_utf8(data, len, &mut text);
+            state.send(&mut out, id, opcode, &text)
+        } else {
+            js.with_bytes(data, |bytes| state.send(&mut out, id, opcode, bytes))
+        };
+        js.number(sent)
+    })
+}
+
+impl EnvState {
+    /// Sends a frame. Returns what `send()` returns.
+    fn send(&self, out: &mut Out, id: u32, opcode: Opcode, payload: &[u8]) -> f64 {
+        if payload.len() >= LARGE {
+            return self.send_large(out, id, opcode, payload);
+        }
+        let verdict = self.verdict(out, id);
+        if verdict == Verdict::Full {
+            return 0.0;
+        }
+        let Out { lanes, sockets, .. } = out;
+        let Some(socket) = sockets.get_mut(id) else {
+            return 0.0;
+        };
+        let lane = &mut lanes[socket.thread];
+        let start = lane.bytes.len();
+        put_header(&mut lane.bytes, opcode, false, payload.len());
+        lane.bytes.extend_from_slice(payload);
+        lane.push_send(socket.slot, start);
+        socket.added += (lane.bytes.len() - start) as i64;
+        self.hand_over_unless_held(out);
+        if verdict == Verdict::Free {
+            payload.len() as f64
+        } else {
+            -1.0
+        }
+    }
+
+    /// A large frame is written by this thread itself when nothing is in front of it: no copy, and an exact answer.
+    fn send_large(&self, out: &mut Out, id: u32, opcode: Opcode, payload: &[u8]) -> f64 {
+        let Some(socket) = out.sockets.get_mut(id) else {
+            return 0.0;
+        };
+        let thread = socket.thread;
+        if !socket.shared.is_blocked() {
+            self.hand_over(out);
+            self.port.settle(thread, PATIENCE);
+        }
+        let verdict = self.verdict(out, id);
+        let Some(socket) = out.sockets.get_mut(id) else {
+            return 0.0;
+        };
+        if verdict == Verdict::Full {
+            return 0.0;
+        }
+        let mut header = [0; MAX_HEADER];
+        let header_len = write_header(&mut header, opcode, false, payload.len());
+        let header = &header[..header_len];
+        let total = header.len() + payload.len();
+        let direct = (verdict == Verdict::Free && self.port.is_settled(thread))
+            .then(|| socket.shared.write_directly(header, payload))
+            .flatten();
+        let (written, rest) = match direct {
+            Some(Ok(written)) if written == total => return payload.len() as f64,
+            // The peer is gone; its close event is on the way.
+            Some(Err(_)) => return payload.len() as f64,
+            Some(Ok(written)) => (written, true),
+            None => (0, false),
+        };
+        let mut frame = Vec::with_capacity(total - written);
+        frame.extend_from_slice(&header[written.min(header_len)..]);
+        frame.extend_from_slice(&payload[written.saturating_sub(header_len)..]);
+        socket.added += frame.len() as i64;
+        if rest && socket.shared.set_blocked(true) {
+            self.port.note_blocked(id, true);
+        }
+        let slot = socket.slot;
+        let len = frame.len();
+        let command = Command::SendLarge {
+            slot,
+            frame: Box::new(Bytes::from(frame)),
+            rest,
+        };
+        out.lanes[thread].push_outside(command, len);
+        self.hand_over(out);
+        if rest || verdict == Verdict::Queues {
+            -1.0
+        } else {
+            payload.len() as f64
+        }
+    }
+
+    /// Publishes a frame that stands at the end of the first lane's bytes, from `start` on.
+    fn publish(&self, out: &mut Out, topic: u32, except: Option<u32>, start: usize) {
+        let (except_thread, except_slot) = Self::except(out, except);
+        let (first, others) = out.lanes.split_at_mut(1);
+        let first = &mut first[0];
+        let len = (first.bytes.len() - start) as u32;
+        for (index, lane) in others.iter_mut().enumerate() {
+            let at = lane.bytes.len() as u32;
+            lane.bytes.extend_from_slice(&first.bytes[start..]);
+            let except = if except_thread == index + 1 {
+                except_slot
+            } else {
+                NOBODY
+            };
+            lane.commands.push(Command::Publish {
+                topic,
+                except,
+                start: at,
+                len,
+            });
+        }
+        let except = if except_thread == 0 {
+            except_slot
+        } else {
+            NOBODY
+        };
+        first.commands.push(Command::Publish {
+            topic,
+            except,
+            start: start as u32,
+            len,
+        });
+        self.hand_over_unless_held(out);
+    }
+
+    fn publish_large(&self, out: &mut Out, topic: u32, except: Option<u32>, frame: &Bytes) {
+        let (except_thread, except_slot) = Self::except(out, except);
+        for (index, lane) in out.lanes.iter_mut().enumerate() {
+            let except = if except_thread == index {
+                except_slot
+            } else {
+                NOBODY
+            };
+            lane.push_outside(
+                Command::PublishLarge {
+                    topic,
+                    except,
+                    frame: Box::new(frame.clone()),
+                },
+                frame.len(),
+            );
+        }
+        self.hand_over(out);
+    }
+
+    fn except(out: &mut Out, except: Option<u32>) -> (usize, u32) {
+        except
+            .and_then(|id| out.sockets.get_mut(id))
+            .map_or((usize::MAX, NOBODY), |s| (s.thread, s.slot))
+    }
+
+    /// `n`, or `-1 - n` when JavaScript has to look who is blocked.
+    fn published(&self, n: usize) -> Value {
+        let n = n as f64;
+        self.js
+            .number(if self.port.has_blocked() { -1.0 - n } else { n })
+    }
+
+    fn socket<R>(&self, id: Value, f: impl FnOnce(&mut Out, &mut JsSocketRef) -> R) -> Option<R> {
+        let id = self.js.as_u32(id);
+        let mut out = self.out.borrow_mut();
+        let socket = out.sockets.get_mut(id)?;
+        let mut found = JsSocketRef {
+            id,
+            thread: socket.thread,
+            slot: socket.slot,
+        };
+        Some(f(&mut out, &mut found))
+    }
+
+    /// Pushes a command for a socket and hands it over.
+    fn command(&self, id: Value, make: impl FnOnce(u32) -> Command) -> Value {
+        self.socket(id, |out, socket| {
+            out.lanes[socket.thread].commands.push(make(socket.slot));
+            self.hand_over_unless_held(out);
+        });
+        self.js.undefined()
+    }
+
+    /// The same for the end of the socket's life on this side.
+    fn end(&self, id: Value, make: impl FnOnce(&mut Out, &JsSocketRef) -> Command) -> Value {
+        self.socket(id, |out, socket| {
+            let command = make(out, socket);
+            out.lanes[socket.thread].commands.push(command);
+            if let Some(entry) = out.sockets.get_mut(socket.id) {
+                entry.closed = true;
+            }
+            self.hand_over_unless_held(out);
+        });
+        self.js.undefined()
+    }
+}
+
+/// Where a socket is.
+struct JsSocketRef {
+    id: u32,
+    thread: usize,
+    slot: u32,
+}
+
+/// `publishText(topic, except, string, string.length, compress)`.
+unsafe extern "C" fn publish_text(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<5>(env, info, |state, [topic, except, text, units, _]| {
+        let js = state.js;
+        let (topic, units) = (js.as_u32(topic), js.as_u32(units) as usize);
+        let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
+        let mut out = state.out.borrow_mut();
+        let out = &mut *out;
+        if units > LARGE_TEXT {
+            let mut frame = vec![0; MAX_HEADER];
+            let n = js.append_utf8(text, units, &mut frame);
+            // The header goes right in front of the text.
+            let skip = MAX_HEADER - header_len(n);
+            write_header(&mut frame[skip..], Opcode::Text, false, n);
+            state.publish_large(out, topic, except, &Bytes::from(frame).slice(skip..));
+            return state.published(n);
+        }
+        let start = out.lanes[0].bytes.len();
+        let n = put_text_frame(js, text, units, &mut out.lanes[0].bytes);
+        state.publish(out, topic, except, start);
+        state.published(n)
+    })
+}
+
+/// `publishBinary(topic, except, bytes, compress)`.
+unsafe extern "C" fn publish_binary(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<4>(env, info, |state, [topic, except, bytes, _]| {
+        let js = state.js;
+        let topic = js.as_u32(topic);
+        let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
+        let mut out = state.out.borrow_mut();
+        let n = js.with_bytes(bytes, |bytes| {
+            if bytes.len() >= LARGE {
+                let mut frame = Vec::with_capacity(MAX_HEADER + bytes.len());
+                put_header(&mut frame, Opcode::Binary, false, bytes.len());
+                frame.extend_from_slice(bytes);
+                state.publish_large(&mut out, topic, except, &Bytes::from(frame));
+            } else {
+                let lane = &mut out.lanes[0].bytes;
+                let start = lane.len();
+                put_header(lane, Opcode::Binary, false, bytes.len());
+                lane.extend_from_slice(bytes);
+                state.publish(&mut out, topic, except, start);
+            }
+            bytes.len()
+        });
+        state.published(n)
+    })
+}
+
+/// `close(id, code, reason)`.
+unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [id, code, reason]| {
+        let js = state.js;
+        let code = js.as_u32(code) as u16;
+        let units = js.utf8_len(reason).unwrap_or(0);
+        state.end(id, |out, socket| {
+            let bytes = &mut out.lanes[socket.thread].bytes;
+            let start = bytes.len() as u32;
+            let len = if units == 0 {
+                0
+            } else {
+                js.append_utf8(reason, units, bytes)
+            } as u32;
+            Command::Close {
+                slot: socket.slot,
+                code,
+                start,
+                len,
+            }
+        })
+    })
+}
+
+/// `terminate(id)`.
+unsafe extern "C" fn terminate(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<1>(env, info, |state, [id]| {
+        state.end(id, |_, socket| Command::Terminate { slot: socket.slot })
+    })
+}
+
+/// `subscribe(server, id, topic)`.
+unsafe extern "C" fn subscribe(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [_, id, topic]| {
+        let topic = state.js.as_u32(topic);
+        state.command(id, |slot| Command::Subscribe { slot, topic })
+    })
+}
+
+/// `unsubscribe(server, id, topic)`.
+unsafe extern "C" fn unsubscribe(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [_, id, topic]| {
+        let topic = state.js.as_u32(topic);
+        state.command(id, |slot| Command::Unsubscribe { slot, topic })
+    })
+}
+
+/// `dropTopic(server, topic)`: nothing to do, since a topic without members owns nothing.
+unsafe extern "C" fn drop_topic(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<0>(env, info, |state, []| state.js.undefined())
+}
+
+/// `pause(id)`.
+unsafe extern "C" fn pause(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<1>(env, info, |state, [id]| {
+        state.command(id, |slot| Command::Pause { slot })
+    })
+}
+
+/// `resume(id)`.
+unsafe extern "C" fn resume(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<1>(env, info, |state, [id]| {
+        state.command(id, |slot| Command::Resume { slot })
+    })
+}
+
+/// `buffered(id)`: bytes that the kernel has refused. What merely has not reached the I/O thread yet does not count.
+unsafe extern "C" fn buffered(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<1>(env, info, |state, [id]| {
+        let id = state.js.as_u32(id);
+        let waiting = |socket: &mut JsSocket| {
+            if socket.shared.is_blocked() {
+                socket.waiting()
+            } else {
+                0
+            }
+        };
+        let waiting = state
+            .out
+            .borrow_mut()
+            .sockets
+            .get_mut(id)
+            .map_or(0, waiting);
+        state.js.number(waiting as f64)
+    })
+}
+
+/// `queueState(id)`: 1 when nothing waits, -1 when a frame would wait, 0 when it would be dropped.
+unsafe extern "C" fn queue_state(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<1>(env, info, |state, [id]| {
+        let id = state.js.as_u32(id);
+        let answer = match state.out.borrow_mut().sockets.get_mut(id) {
+            Some(socket) if socket.overflowed => 0.0,
+            Some(socket) if socket.shared.is_blocked() => {
+                let limit = socket
+                    .shared
+                    .config
+                    .backpressure_limit
+                    .load(std::sync::atomic::Ordering::Relaxed);
+                if limit != 0 && socket.waiting() > limit {
+                    0.0
+                } else {
+                    -1.0
+                }
+            }
+            _ => 1.0,
+        };
+        state.js.number(answer)
+    })
+}
+
+/// `blockedSockets()`.
+unsafe extern "C" fn blocked_sockets(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<0>(env, info, |state, []| {
+        let ids = state.port.blocked_ids().unwrap_or_default();
+        state.js.array(ids.into_iter().map(|id| state.js.u32(id)))
+    })
+}
+
+/// `hold()`.
+unsafe extern "C" fn hold(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<0>(env, info, |state, []| {
+        state.hold();
+        state.js.undefined()
+    })
+}
+
+/// `release()`.
+unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<0>(env, info, |state, []| {
+        state.release();
+        state.js.undefined()
+    })
+}
+
+/// Appends a text frame of a string of `units` code units. The length in bytes is not known before the string is
+/// written, and asking for it walks the string: so the header is made for ASCII, and the text moved if it was not.
+#[inline]
+fn put_text_frame(js: Js, text: Value, units: usize, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    let guess = header_len(units);
+    out.extend_from_slice(&[0; MAX_HEADER][..guess]);
+    let n = js.append_utf8(text, units, out);
+    let real = header_len(n);
+    if real != guess {
+        out.resize(out.len() + real - guess, 0);
+        out.copy_within(start + guess..start + guess + n, start + real);
+    }
+    write_header(&mut out[start..], Opcode::Text, false, n);
+    n
+}
+
+impl Out {
+    /// Takes the scratch buffer back, unless one large text has made it a burden.
+    fn keep_scratch(&mut self, scratch: Vec<u8>) {
+        if scratch.capacity() <= 1 << 20 {
+            self.scratch = scratch;
+        }
+    }
+}

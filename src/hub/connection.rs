@@ -1,0 +1,200 @@
+//! A connection as its I/O thread holds it: an HTTP connection until the 101, then a WebSocket.
+
+use crate::hub::http::Exchange;
+use crate::hub::server::Server;
+use crate::session::transport::{Accepted, ReadHalf, Transport};
+use crate::session::{Outbox, SocketShared};
+use crate::wire::{Decoder, ProtocolError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// An accepted connection on its way to its I/O thread.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Whose it is.
+    pub server: Arc<Server>,
+    /// The peer; `None` on a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The stream.
+    pub stream: Stream,
+}
+
+/// A stream, known to this thread's reactor or to none.
+#[derive(Debug)]
+pub enum Stream {
+    /// Accepted here.
+    Registered(ReadHalf, Transport),
+    /// Accepted by another thread.
+    Foreign(Accepted),
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Index of its env on this I/O thread.
+    pub env: usize,
+    /// Its server.
+    pub server: Arc<Server>,
+    /// What both threads look at.
+    pub shared: Arc<SocketShared>,
+    /// Wakes its task.
+    pub waker: Option<Waker>,
+    /// Second in which something last arrived or was sent.
+    pub active: u32,
+    /// Second of its valid entry in the wheel; 0 for none.
+    pub entered: u32,
+    /// Seconds of silence that override the server's HTTP timeout.
+    pub timeout: Option<u32>,
+    /// Whether it still holds the server open.
+    pub counted: bool,
+    /// JavaScript may still name the slot, for a request that has been aborted.
+    pub named: bool,
+    /// hyper has bytes that the kernel refused.
+    pub unflushed: bool,
+    /// What it is.
+    pub phase: Phase,
+}
+
+/// What a connection is.
+#[derive(Debug)]
+pub enum Phase {
+    /// HTTP, between requests or in one.
+    Http(HttpPhase),
+    /// A WebSocket.
+    Socket(Box<SocketPhase>),
+    /// The task has ended, and JavaScript has not released the slot yet.
+    Dead,
+}
+
+/// HTTP.
+#[derive(Debug, Default)]
+pub struct HttpPhase {
+    /// The request being answered.
+    pub exchange: Option<Box<Exchange>>,
+    /// End it now, without a response.
+    pub kill: bool,
+    /// End it when it has answered.
+    pub close_after: bool,
+    /// Whether it is counted among the server's idle connections.
+    pub counted_idle: bool,
+}
+
+/// A WebSocket.
+#[derive(Debug)]
+pub struct SocketPhase {
+    /// Its identifier in events.
+    pub id: u32,
+    /// Frames out of bytes.
+    pub decoder: Decoder,
+    /// What the kernel has not taken.
+    pub outbox: Outbox,
+    /// First and last node of what is to be written in this round; `NONE` when there is nothing.
+    pub head: u32,
+    /// See `head`.
+    pub tail: u32,
+    /// See [`SocketShared`]'s `settled`.
+    pub settled: i64,
+    /// The value last made visible.
+    pub published: i64,
+    /// Where it is in its life.
+    pub state: SocketState,
+    /// JavaScript has asked not to read.
+    pub paused: bool,
+    /// A ping is unanswered.
+    pub pinged: bool,
+    /// The 101 waits until hyper has let go of the stream.
+    pub held: bool,
+    /// JavaScript will not name the slot again.
+    pub released: bool,
+}
+
+/// Where a WebSocket is in its life.
+///
+/// ```text
+///          peer's end, error, timeout            Release
+///   Open ───────────────────────────────▶ Ended ─────────▶ Closing ──▶ (gone)
+///     │                                     │                 ▲
+///     └───────── Close, Terminate ──────────┴─────────────────┘
+/// ```
+#[derive(Debug)]
+pub enum SocketState {
+    /// Frames go both ways.
+    Open,
+    /// The peer ended it, or broke a rule. What JavaScript has sent before it learns so is still written; then the
+    /// farewell.
+    Ended(Farewell),
+    /// The last bytes are on their way; then FIN, and the peer's FIN is waited for. Nothing is received any more.
+    Closing {
+        /// FIN has been sent.
+        fin: bool,
+        /// What the kernel does not take at once is dropped.
+        abrupt: bool,
+    },
+    /// The task may end.
+    Finished,
+}
+
+/// The last frame of a connection that ended from outside.
+#[derive(Debug)]
+pub enum Farewell {
+    /// None: the stream broke, or timed out.
+    Nothing,
+    /// The peer's close frame, sent back.
+    Echo(Box<[u8]>),
+    /// The peer broke a rule.
+    Error(ProtocolError),
+}
+
+/// No node.
+pub const NONE: u32 = u32::MAX;
+
+impl SocketPhase {
+    /// A socket whose 101 has not been written.
+    #[must_use]
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            decoder: Decoder::new(false),
+            outbox: Outbox::default(),
+            head: NONE,
+            tail: NONE,
+            settled: 0,
+            published: 0,
+            state: SocketState::Open,
+            paused: false,
+            pinged: false,
+            held: true,
+            released: false,
+        }
+    }
+
+    /// Whether frames may still be queued.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        matches!(self.state, SocketState::Open | SocketState::Ended(_))
+    }
+}
+
+impl Incoming {
+    /// The stream taken from this thread's reactor; `None` if it broke meanwhile.
+    #[must_use]
+    pub(crate) fn into_foreign(self) -> Option<Self> {
+        let stream = match self.stream {
+            Stream::Foreign(accepted) => Stream::Foreign(accepted),
+            Stream::Registered(read, write) => {
+                Stream::Foreign(Accepted::reunite(read, write).ok()?)
+            }
+        };
+        Some(Self { stream, ..self })
+    }
+}
+
+impl Connection {
+    /// Makes its task run.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,859 @@
+//! HTTP until the 101. What is on the wire is hyper's; here are the exchange with JavaScript and the way out of HTTP.
+//!
+//! One task serves a connection from its first byte. While hyper runs it calls back: for a request ([`Service`]), for a
+//! response's body ([`ResponseBody`]), to read and write ([`Stream`]). Each call borrows the thread's state for a moment;
+//! JavaScript's answers are put there by [`apply`], which wakes the task.
+//!
+//! An upgrade takes the stream, and the bytes hyper has read beyond the handshake, out of hyper before it has answered:
+//! the 101 is ours, and leaves in one write with whatever `open` sends.
+
+use crate::hub::connection::{Connection, Farewell, HttpPhase, Phase, SocketPhase};
+use crate::hub::io_thread::{self, IoThread};
+use crate::hub::writer;
+use crate::session::command::Response;
+use crate::session::event::{BodyChunk, RequestHead};
+use crate::session::{Event, ReadHalf, Request, SocketShared};
+use crate::wire::{Handshake, accept_key, classify};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
+
+/// Bytes a request's head may have: hyper answers 431 to more. It is also the most that is read of what a client sends
+/// while its request is being answered.
+const HEAD_LIMIT: usize = 16 << 10;
+/// Fields a request may have.
+const FIELD_LIMIT: usize = 200;
+
+/// One request and its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    serial: u32,
+    /// Sec-WebSocket-Key of a good handshake.
+    key: Option<Box<str>>,
+    is_head: bool,
+    /// JavaScript's answer, until hyper takes it.
+    response: Option<Box<Response>>,
+    /// An answer has been given, by JavaScript or in its stead.
+    answered: bool,
+    body: Option<Incoming>,
+    received: u64,
+    /// JavaScript waits for a piece of the body.
+    reading: bool,
+    /// Pieces of the response's body.
+    pieces: VecDeque<Bytes>,
+    ended: bool,
+    cut: bool,
+    want_writable: bool,
+}
+
+/// What the task has to do besides letting hyper run.
+enum Step {
+    Go,
+    /// Answer what is pending, then end.
+    Finish,
+    /// End now.
+    Kill,
+    /// Leave HTTP.
+    Upgrade,
+}
+
+/// The connection's task, from accept to the end of HTTP.
+pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
+    let stream = Stream { slot, read, shared };
+    let mut connection = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(HEAD_LIMIT)
+        .max_headers(FIELD_LIMIT)
+        .half_close(false)
+        .auto_date_header(false)
+        .serve_connection(stream, Service { slot });
+    let upgraded = std::future::poll_fn(|cx| {
+        loop {
+            match io_thread::with(|io| io.http_step(slot, cx)).unwrap_or(Step::Kill) {
+                Step::Kill => return Poll::Ready(false),
+                Step::Upgrade => return Poll::Ready(true),
+                Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
+                Step::Go => {}
+            }
+            if Pin::new(&mut connection).poll(cx).is_ready() {
+                return Poll::Ready(false);
+            }
+            // hyper hands the body over within its poll: only behind it can it be read.
+            if !poll_body(slot, cx) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    if upgraded {
+        let parts = connection.into_parts();
+        io_thread::with(|io| io.leave_http(slot, parts.io.read, &parts.read_buf));
+        return;
+    }
+    drop(connection);
+    io_thread::with(|io| io.end_http(slot));
+}
+
+/// Reads a piece of the request's body if JavaScript waits for one. Returns whether hyper has to run again for more.
+fn poll_body(slot: u32, cx: &mut Context<'_>) -> bool {
+    let body = io_thread::with(|io| {
+        let exchange = io.exchange(slot)?;
+        if exchange.reading {
+            exchange.body.take()
+        } else {
+            None
+        }
+    });
+    let Some(mut body) = body.flatten() else {
+        return false;
+    };
+    let polled = Pin::new(&mut body).poll_frame(cx);
+    io_thread::with(|io| io.body_polled(slot, body, polled)).unwrap_or(false)
+}
+
+impl IoThread {
+    fn http(&mut self, slot: u32) -> Option<&mut HttpPhase> {
+        match &mut self.connection(slot)?.phase {
+            Phase::Http(phase) => Some(phase),
+            _ => None,
+        }
+    }
+
+    fn exchange(&mut self, slot: u32) -> Option<&mut Exchange> {
+        self.http(slot)?.exchange.as_deref_mut()
+    }
+
+    fn http_step(&mut self, slot: u32, cx: &Context<'_>) -> Step {
+        let Some(connection) = self.connection(slot) else {
+            return Step::Kill;
+        };
+        if !connection
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            connection.waker = Some(cx.waker().clone());
+        }
+        match &connection.phase {
+            Phase::Http(phase) if phase.kill => Step::Kill,
+            Phase::Http(phase) if phase.close_after => Step::Finish,
+            Phase::Http(_) => Step::Go,
+            Phase::Socket(_) if connection.unflushed => Step::Go,
+            Phase::Socket(_) => Step::Upgrade,
+            Phase::Dead => Step::Kill,
+        }
+    }
+
+    fn body_polled(
+        &mut self,
+        slot: u32,
+        body: Incoming,
+        polled: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
+    ) -> bool {
+        let Some(connection) = self.connection(slot) else {
+            return false;
+        };
+        let (env, limit) = (
+            connection.env,
+            connection
+                .server
+                .config
+                .max_request_body_size
+                .load(Ordering::Relaxed),
+        );
+        let Some(exchange) = self.exchange(slot) else {
+            return false;
+        };
+        let serial = exchange.serial;
+        let chunk = match polled {
+            Poll::Pending => {
+                exchange.body = Some(body);
+                return false;
+            }
+            Poll::Ready(None) => BodyChunk::End,
+            Poll::Ready(Some(Err(_))) => BodyChunk::Failed,
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    exchange.received += data.len() as u64;
+                    if exchange.received > limit {
+                        exchange.refuse_body();
+                        BodyChunk::Failed
+                    } else {
+                        exchange.body = Some(body);
+                        BodyChunk::Data(data)
+                    }
+                }
+                // Trailers: nobody asks for them.
+                Err(_) => {
+                    exchange.body = Some(body);
+                    return true;
+                }
+            },
+        };
+        exchange.reading = false;
+        self.envs[env].batch.push_body(slot, serial, chunk);
+        self.flush_soon();
+        true
+    }
+
+    /// A request has arrived. Returns the exchange's serial, or the answer that needs no JavaScript.
+    fn request(&mut self, slot: u32, request: http::Request<Incoming>) -> Result<u32, Answer> {
+        let (head, body) = request.into_parts();
+        let Some(connection) = self.slots.get(slot as usize).and_then(Option::as_deref) else {
+            return Err(Answer::status(http::StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let http11 = head.version >= http::Version::HTTP_11;
+        if http11 && head.headers.get(header::HOST).is_none() {
+            return Err(Answer::status(http::StatusCode::BAD_REQUEST));
+        }
+        let limit = connection
+            .server
+            .config
+            .max_request_body_size
+            .load(Ordering::Relaxed);
+        if body.size_hint().lower() > limit {
+            return Err(Answer::status(http::StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let field =
+            |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let has_body = !body.is_end_stream();
+        let handshake = match classify(
+            head.method.as_str(),
+            http11 && !has_body,
+            field(&header::UPGRADE),
+            field(&header::SEC_WEBSOCKET_KEY),
+            field(&header::SEC_WEBSOCKET_VERSION),
+        ) {
+            Handshake::NotWebSocket => 0,
+            Handshake::Accepted => 1,
+            Handshake::WrongVersion => 2,
+        };
+        let key =
+            (handshake == 1).then(|| field(&header::SEC_WEBSOCKET_KEY).unwrap_or_default().into());
+        let (env, server, shared) = (
+            connection.env,
+            connection.server.id,
+            Arc::clone(&connection.shared),
+        );
+        self.serial = self.serial.wrapping_add(1);
+        let serial = self.serial;
+        let event = RequestHead {
+            server,
+            slot,
+            serial,
+            shared,
+            method: head.method.as_str().into(),
+            target: head.uri.to_string().into(),
+            fields: fields(&head.headers),
+            handshake,
+            flags: u32::from(has_body) | u32::from(!http11) << 1,
+        };
+        self.envs[env]
+            .batch
+            .events
+            .push(Event::Request(Box::new(event)));
+        self.set_idle(slot, false);
+        if let Some(phase) = self.http(slot) {
+            phase.exchange = Some(Box::new(Exchange {
+                serial,
+                key,
+                is_head: head.method == http::Method::HEAD,
+                response: None,
+                answered: false,
+                body: has_body.then_some(body),
+                received: 0,
+                reading: false,
+                pieces: VecDeque::new(),
+                ended: false,
+                cut: false,
+                want_writable: false,
+            }));
+            if !http11 {
+                phase.close_after = true;
+            }
+        }
+        self.flush_soon();
+        Ok(serial)
+    }
+
+    /// hyper has let go of the response: the exchange is over.
+    fn exchange_over(&mut self, slot: u32, serial: u32, complete: bool) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        let env = connection.env;
+        let Phase::Http(phase) = &mut connection.phase else {
+            return;
+        };
+        if !phase
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.serial == serial)
+        {
+            return;
+        }
+        phase.exchange = None;
+        connection.timeout = None;
+        connection.named |= !complete;
+        self.envs[env].batch.events.push(Event::RequestEnd {
+            slot,
+            serial,
+            aborted: !complete,
+        });
+        self.set_idle(slot, true);
+        self.flush_soon();
+    }
+
+    /// The stream belongs to the WebSocket now.
+    fn leave_http(&mut self, slot: u32, read: ReadHalf, early: &[u8]) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let env = connection.env;
+        if let Phase::Socket(socket) = &mut connection.phase {
+            socket.held = false;
+            self.envs[env].port.held.fetch_sub(1, Ordering::Release);
+        }
+        let gone = writer::flush_outbox(connection).is_err();
+        self.after_write(slot, gone);
+        if !early.is_empty() {
+            self.receive_early(slot, early);
+        }
+        self.schedule(slot);
+        Self::spawn_socket(slot, read);
+    }
+
+    /// The connection has ended within HTTP.
+    fn end_http(&mut self, slot: u32) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        match &mut connection.phase {
+            Phase::Http(phase) => {
+                if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {
+                    self.exchange_over(slot, serial, false);
+                }
+            }
+            // It was to become a socket, and the client left first.
+            Phase::Socket(socket) => {
+                socket.held = false;
+                let env = connection.env;
+                self.envs[env].port.held.fetch_sub(1, Ordering::Release);
+                self.end_socket(slot, 1006, "", Farewell::Nothing);
+            }
+            Phase::Dead => {}
+        }
+        self.remove(slot);
+    }
+}
+
+impl Exchange {
+    /// The body is larger than the server accepts: say so if nothing was said yet, and end.
+    fn refuse_body(&mut self) {
+        if !self.answered {
+            self.answered = true;
+            self.response = Some(Box::new(Response {
+                status: 413,
+                reason: None,
+                lines: Vec::new(),
+                body: Some(Bytes::new()),
+                close: true,
+            }));
+        }
+    }
+}
+
+/// Applies JavaScript's answer, if it is to the exchange at hand.
+pub(crate) fn apply(io: &mut IoThread, slot: u32, serial: u32, request: Request) {
+    if let Request::Upgrade {
+        id,
+        lines,
+        protocol,
+    } = request
+    {
+        return upgrade(io, slot, serial, id, &lines, protocol.as_deref());
+    }
+    let Some(connection) = io.connection(slot) else {
+        return;
+    };
+    let Phase::Http(phase) = &mut connection.phase else {
+        return;
+    };
+    let Some(exchange) = phase
+        .exchange
+        .as_deref_mut()
+        .filter(|exchange| exchange.serial == serial)
+    else {
+        return;
+    };
+    match request {
+        Request::Upgrade { .. } => {}
+        Request::Respond(response) => {
+            if exchange.answered {
+                return;
+            }
+            exchange.answered = true;
+            if response.close {
+                phase.close_after = true;
+            }
+            exchange.response = Some(response);
+        }
+        Request::Chunk {
+            data,
+            want_writable,
+        } => {
+            exchange.pieces.push_back(data);
+            exchange.want_writable |= want_writable;
+        }
+        Request::End => exchange.ended = true,
+        Request::Abort => {
+            if exchange.answered {
+                exchange.cut = true;
+            } else {
+                phase.kill = true;
+            }
+        }
+        Request::ReadBody => {
+            if exchange.body.is_some() {
+                exchange.reading = true;
+            } else {
+                let env = connection.env;
+                io.envs[env].batch.push_body(slot, serial, BodyChunk::End);
+                io.flush_soon();
+                return;
+            }
+        }
+        Request::CancelBody => exchange.body = None,
+        Request::Timeout(seconds) => {
+            connection.timeout = Some(seconds);
+            let now = io.wheel.now();
+            if let Some(connection) = io.connection(slot) {
+                connection.active = now;
+            }
+            io.schedule(slot);
+            return;
+        }
+    }
+    if let Some(connection) = io.connection(slot) {
+        connection.wake();
+    }
+}
+
+/// Makes the connection a WebSocket: from here on its frames are queued behind the 101.
+fn upgrade(
+    io: &mut IoThread,
+    slot: u32,
+    serial: u32,
+    id: u32,
+    lines: &[u8],
+    protocol: Option<&[u8]>,
+) {
+    let date = io.date().to_owned();
+    let Some(connection) = io
+        .slots
+        .get_mut(slot as usize)
+        .and_then(Option::as_deref_mut)
+    else {
+        return;
+    };
+    let env = connection.env;
+    let key = match &mut connection.phase {
+        Phase::Http(phase) => phase
+            .exchange
+            .take_if(|exchange| exchange.serial == serial)
+            .and_then(|e| e.key),
+        _ => None,
+    };
+    let Some(key) = key else {
+        // The client has left: its request is over, and the socket never was one. The slot waits for `Release`.
+        io.envs[env].batch.push_close(id, 1006, "");
+        io.flush_soon();
+        return;
+    };
+    let mut socket = Box::new(SocketPhase::new(id));
+    let mut head = Vec::with_capacity(256 + lines.len());
+    head.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    head.extend_from_slice(lines);
+    let _ = write!(
+        head,
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
+        accept_key(&key)
+    );
+    if let Some(protocol) = protocol {
+        head.extend_from_slice(b"Sec-WebSocket-Protocol: ");
+        head.extend_from_slice(protocol);
+        head.extend_from_slice(b"\r\n");
+    }
+    if !has_field(lines, "date") {
+        let _ = write!(head, "Date: {date}\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    socket.outbox.push(&head);
+    socket.settled -= head.len() as i64;
+    connection.phase = Phase::Socket(socket);
+    connection.timeout = None;
+    io.envs[env].port.held.fetch_add(1, Ordering::Relaxed);
+    connection.wake();
+}
+
+/// Whether `lines` has a field of this (lower-case) name.
+fn has_field(lines: &[u8], name: &str) -> bool {
+    lines.split(|byte| *byte == b'\n').any(|line| {
+        line.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+            && line.get(name.len()) == Some(&b':')
+    })
+}
+
+/// `name: value\n` for each field.
+fn fields(headers: &HeaderMap) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    for (name, value) in headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'\n');
+    }
+    out
+}
+
+/// The stream, as hyper sees it.
+struct Stream {
+    slot: u32,
+    read: ReadHalf,
+    shared: Arc<SocketShared>,
+}
+
+impl hyper::rt::Read for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        io_thread::with(|io| {
+            let want = buf.remaining().min(io.scratch.len());
+            let mut read = ReadBuf::new(&mut io.scratch[..want]);
+            ready!(this.read.poll_read(cx, &mut read))?;
+            buf.put_slice(read.filled());
+            let now = io.wheel.now();
+            if let Some(connection) = io.connection(this.slot) {
+                connection.active = now;
+            }
+            Poll::Ready(Ok(()))
+        })
+        .unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())))
+    }
+}
+
+impl hyper::rt::Write for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let transport = self.shared.transport();
+        let result = loop {
+            match transport.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match transport.poll_write_ready(cx) {
+                        Poll::Pending => break Poll::Pending,
+                        Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                        Poll::Ready(Ok(())) => {}
+                    }
+                }
+                other => break Poll::Ready(other),
+            }
+        };
+        io_thread::with(|io| {
+            let now = io.wheel.now();
+            if let Some(connection) = io.connection(self.slot) {
+                connection.unflushed = result.is_pending();
+                if result.is_ready() {
+                    connection.active = now;
+                }
+            }
+        });
+        result
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.transport().shutdown_write();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Hands requests to JavaScript.
+struct Service {
+    slot: u32,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Service {
+    type Response = http::Response<ResponseBody>;
+    type Error = io::Error;
+    type Future = Answer;
+
+    fn call(&self, request: http::Request<Incoming>) -> Answer {
+        let slot = self.slot;
+        match io_thread::with(|io| io.request(slot, request)) {
+            Some(Ok(serial)) => Answer {
+                slot,
+                serial,
+                ready: None,
+            },
+            Some(Err(answer)) => answer,
+            None => Answer::status(http::StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
+/// An answer that is to come, or one that needs no JavaScript.
+struct Answer {
+    slot: u32,
+    serial: u32,
+    ready: Option<http::StatusCode>,
+}
+
+impl Answer {
+    fn status(status: http::StatusCode) -> Self {
+        Self {
+            slot: 0,
+            serial: 0,
+            ready: Some(status),
+        }
+    }
+}
+
+impl Future for Answer {
+    type Output = io::Result<http::Response<ResponseBody>>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(status) = self.ready {
+            let mut response = http::Response::new(ResponseBody::empty());
+            *response.status_mut() = status;
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return Poll::Ready(Ok(response));
+        }
+        let (slot, serial) = (self.slot, self.serial);
+        // The task is woken when JavaScript has answered; there is nothing else to register.
+        io_thread::with(|io| {
+            let Some(exchange) = io
+                .exchange(slot)
+                .filter(|exchange| exchange.serial == serial)
+            else {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            };
+            let Some(response) = exchange.response.take() else {
+                return Poll::Pending;
+            };
+            let is_head = exchange.is_head;
+            let date = io.date().to_owned();
+            Poll::Ready(Ok(build(slot, serial, is_head, *response, &date)))
+        })
+        .unwrap_or(Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())))
+    }
+}
+
+/// hyper's form of JavaScript's response. Fields that cannot be on the wire are left out: the JavaScript side has
+/// taken them from a `Headers`, which has checked them.
+fn build(
+    slot: u32,
+    serial: u32,
+    is_head: bool,
+    response: Response,
+    date: &str,
+) -> http::Response<ResponseBody> {
+    let Response {
+        status,
+        reason,
+        lines,
+        body,
+        close,
+    } = response;
+    let status =
+        http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
+        let value = line[colon + 1..].trim_ascii();
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(&line[..colon]),
+            HeaderValue::from_bytes(value),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    if close {
+        headers.remove(header::CONNECTION);
+    }
+    if !headers.contains_key(header::DATE)
+        && let Ok(date) = HeaderValue::from_str(date)
+    {
+        headers.insert(header::DATE, date);
+    }
+    let kind = match body {
+        Some(bytes) => {
+            headers.remove(header::CONTENT_LENGTH);
+            if !bodiless {
+                headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+            }
+            if is_head || bodiless {
+                Kind::Whole(Bytes::new())
+            } else {
+                Kind::Whole(bytes)
+            }
+        }
+        None if bodiless || is_head => Kind::Whole(Bytes::new()),
+        None => Kind::Pieces(
+            headers
+                .get(header::CONTENT_LENGTH)
+                .and_then(|v| v.to_str().ok()?.parse().ok()),
+        ),
+    };
+    let mut out = http::Response::new(ResponseBody { slot, serial, kind });
+    *out.status_mut() = status;
+    *out.headers_mut() = headers;
+    if let Some(reason) = reason
+        && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason.as_bytes())
+    {
+        out.extensions_mut().insert(reason);
+    }
+    crate::hub::field_case::teach(&mut out);
+    out
+}
+
+/// A response's body on its way through hyper. Its end is the exchange's.
+pub(crate) struct ResponseBody {
+    slot: u32,
+    serial: u32,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Not of an exchange with JavaScript.
+    Own,
+    Whole(Bytes),
+    /// In pieces, as many bytes in all as the field says, if it says.
+    Pieces(Option<u64>),
+}
+
+impl ResponseBody {
+    fn empty() -> Self {
+        Self {
+            slot: 0,
+            serial: 0,
+            kind: Kind::Own,
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        match &mut this.kind {
+            Kind::Own => Poll::Ready(None),
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Pieces(_) => io_thread::with(|io| io.next_piece(this.slot, this.serial))
+                .unwrap_or_else(|| Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Own => true,
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Pieces(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Own => SizeHint::with_exact(0),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Pieces(Some(len)) => SizeHint::with_exact(*len),
+            Kind::Pieces(None) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let (slot, serial) = (self.slot, self.serial);
+        match &self.kind {
+            Kind::Own => {}
+            Kind::Whole(bytes) => {
+                let complete = bytes.is_empty();
+                io_thread::with(|io| io.exchange_over(slot, serial, complete));
+            }
+            Kind::Pieces(_) => {
+                io_thread::with(|io| {
+                    let complete = io
+                        .exchange(slot)
+                        .is_some_and(|e| e.serial == serial && e.ended && e.pieces.is_empty());
+                    io.exchange_over(slot, serial, complete);
+                });
+            }
+        }
+    }
+}
+
+impl IoThread {
+    fn next_piece(&mut self, slot: u32, serial: u32) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(Connection { env, .. }) = self.connection(slot) else {
+            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
+        };
+        let env = *env;
+        let Some(exchange) = self
+            .exchange(slot)
+            .filter(|exchange| exchange.serial == serial)
+        else {
+            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
+        };
+        if exchange.cut {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        }
+        if let Some(piece) = exchange.pieces.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if exchange.ended {
+            return Poll::Ready(None);
+        }
+        if std::mem::take(&mut exchange.want_writable) {
+            self.envs[env]
+                .batch
+                .events
+                .push(Event::ResponseWritable { slot, serial });
+            self.flush_soon();
+        }
+        Poll::Pending
+    }
+}

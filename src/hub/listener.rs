@@ -1,0 +1,137 @@
+//! Accepting: one task a listening socket, on one I/O thread, that places each connection on the thread with the fewest.
+
+use crate::hub::connection::{Incoming, Stream};
+use crate::hub::io_thread::{self, IoThread};
+use crate::hub::server::{ListenerStart, Listening, Server};
+use crate::session::{ReadHalf, Transport};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+/// Pause after an accept that failed for want of descriptors or memory: trying again at once would only burn the core.
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// Connections accepted in one turn before others get theirs.
+const BURST: usize = 64;
+
+/// A listening socket of this thread. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) server: Arc<Server>,
+    socket: Socket,
+    /// Which listener of the thread it is, since their order changes.
+    number: u32,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Takes a bound socket on and starts accepting.
+    pub(crate) fn start(io: &mut IoThread, start: ListenerStart) {
+        let ListenerStart { server, listening } = start;
+        let socket = match listening {
+            Listening::Tcp(listener) => TcpListener::from_std(listener).map(Socket::Tcp),
+            #[cfg(unix)]
+            Listening::Unix(listener) => UnixListener::from_std(listener).map(Socket::Unix),
+        };
+        // The reactor refuses only what is no socket.
+        let Ok(socket) = socket else {
+            return io.connection_ended(&server);
+        };
+        io.serial += 1;
+        let number = io.serial;
+        io.listeners.push(Self {
+            server,
+            socket,
+            number,
+        });
+        tokio::spawn(accept_all(number));
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+        let (stream, peer) = match &self.socket {
+            Socket::Tcp(listener) => {
+                let (stream, peer) = std::task::ready!(listener.poll_accept(cx))?;
+                // A frame is whole when it is written: waiting for more to send would only delay it.
+                stream.set_nodelay(true)?;
+                let (read, write) = stream.into_split();
+                (
+                    Stream::Registered(ReadHalf::Tcp(read), Transport::Tcp(write)),
+                    Some(peer),
+                )
+            }
+            #[cfg(unix)]
+            Socket::Unix(listener) => {
+                let (stream, _) = std::task::ready!(listener.poll_accept(cx))?;
+                let (read, write) = stream.into_split();
+                (
+                    Stream::Registered(ReadHalf::Unix(read), Transport::Unix(write)),
+                    None::<SocketAddr>,
+                )
+            }
+        };
+        Poll::Ready(Ok(Incoming {
+            server: Arc::clone(&self.server),
+            peer,
+            stream,
+        }))
+    }
+}
+
+/// What a turn of accepting came to.
+enum Turn {
+    /// The listener is no more.
+    Closed,
+    /// The system is out of something.
+    Exhausted,
+    /// More may be waiting.
+    Again,
+}
+
+async fn accept_all(number: u32) {
+    loop {
+        let turn = std::future::poll_fn(|cx| {
+            io_thread::with(|io| {
+                for _ in 0..BURST {
+                    let Some(listener) = io.listeners.iter().find(|l| l.number == number) else {
+                        return Poll::Ready(Turn::Closed);
+                    };
+                    match std::task::ready!(listener.poll_accept(cx)) {
+                        Ok(incoming) => io.place(incoming),
+                        // The client left while it waited: the next one is another's.
+                        Err(error) if is_about_one_connection(&error) => {}
+                        Err(_) => return Poll::Ready(Turn::Exhausted),
+                    }
+                }
+                Poll::Ready(Turn::Again)
+            })
+            .unwrap_or(Poll::Ready(Turn::Closed))
+        })
+        .await;
+        match turn {
+            Turn::Closed => return,
+            Turn::Exhausted => tokio::time::sleep(BACK_OFF).await,
+            Turn::Again => tokio::task::yield_now().await,
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected,
+    };
+    // InvalidInput: setting an option of a connection that is reset already (macOS).
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | NotConnected | InvalidInput
+    )
+}

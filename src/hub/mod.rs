@@ -1,0 +1,18 @@
+//! Every connection of the process: the I/O threads, their listeners, HTTP until the 101, topics.
+
+pub mod connection;
+pub mod env;
+mod field_case;
+pub mod http;
+pub mod io_thread;
+pub mod listener;
+pub mod pool;
+pub mod server;
+pub mod socket;
+pub mod topics;
+pub mod wheel;
+pub mod writer;
+
+pub use env::{EnvPort, EnvWaker};
+pub use pool::IoPool;
+pub use server::{Bind, Bound, Server};

@@ -1,0 +1,294 @@
+//! A WebSocket's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
+
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::io_thread::IoThread;
+use crate::hub::writer;
+use crate::session::{MessageKind, ReadHalf};
+use crate::wire::{
+    Frame, FrameKind, Limits, Opcode, Payload, ProtocolError, parse_close, put_frame,
+};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use tokio::io::ReadBuf;
+
+/// Reads in one poll before other connections get their turn.
+const READS: usize = 4;
+/// Bytes of events after which they are handed over without waiting for the turn's end.
+const HAND_OVER: usize = 256 << 10;
+/// Bytes of pongs that may wait for a peer that reads nothing, where the server sets no limit.
+const PONG_LIMIT: u64 = 16 << 20;
+
+/// What became of a read.
+enum Read {
+    /// Bytes, in the scratch buffer.
+    Bytes(usize),
+    /// The peer's end: FIN or a broken stream.
+    End,
+    /// Nothing there.
+    Pending,
+}
+
+impl IoThread {
+    /// One poll of the task. Ready when the connection is over and its slot let go.
+    pub(crate) fn poll_socket(
+        &mut self,
+        slot: u32,
+        read: &mut ReadHalf,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(connection) = self.connection(slot) else {
+            return Poll::Ready(());
+        };
+        if !connection
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            connection.waker = Some(cx.waker().clone());
+        }
+        self.poll_write(slot, cx);
+        for _ in 0..READS {
+            let Some(connection) = self
+                .slots
+                .get_mut(slot as usize)
+                .and_then(Option::as_deref_mut)
+            else {
+                return Poll::Ready(());
+            };
+            let Phase::Socket(socket) = &connection.phase else {
+                return Poll::Ready(());
+            };
+            match &socket.state {
+                SocketState::Open if socket.paused => return Poll::Pending,
+                SocketState::Open => {
+                    let env = &mut self.envs[connection.env];
+                    if env.port.is_full(self.index) {
+                        if !env.stalled.contains(&slot) {
+                            env.stalled.push(slot);
+                        }
+                        return Poll::Pending;
+                    }
+                    match read_some(read, cx, &mut self.scratch) {
+                        Read::Pending => return Poll::Pending,
+                        Read::End => self.end_socket(slot, 1006, "", Farewell::Nothing),
+                        Read::Bytes(n) => self.receive(slot, n),
+                    }
+                }
+                SocketState::Ended(_) => return Poll::Pending,
+                // What still comes is read and dropped: closing with it unread would reset the connection, and the
+                // peer might lose what it has not read of ours.
+                SocketState::Closing { fin, .. } => match read_some(read, cx, &mut self.scratch) {
+                    Read::Pending => return Poll::Pending,
+                    Read::Bytes(_) => {}
+                    Read::End if *fin => return self.finish(slot),
+                    Read::End => return Poll::Pending,
+                },
+                SocketState::Finished => return self.finish(slot),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn finish(&mut self, slot: u32) -> Poll<()> {
+        if let Some(connection) = self.connection(slot)
+            && let Phase::Socket(socket) = &mut connection.phase
+        {
+            writer::drop_outbox(socket);
+            let id = socket.id;
+            if connection.shared.set_blocked(false) {
+                let env = connection.env;
+                self.envs[env].port.note_blocked(id, false);
+            }
+        }
+        self.remove(slot);
+        Poll::Ready(())
+    }
+
+    /// Writes what waits, as far as the kernel takes it, and registers for more.
+    fn poll_write(&mut self, slot: u32, cx: &mut Context<'_>) {
+        loop {
+            let Some(connection) = self
+                .slots
+                .get_mut(slot as usize)
+                .and_then(Option::as_deref_mut)
+            else {
+                return;
+            };
+            let Phase::Socket(socket) = &connection.phase else {
+                return;
+            };
+            if socket.outbox.is_empty() || socket.held {
+                return;
+            }
+            let before = socket.outbox.len();
+            let (more, gone) = match connection.shared.transport().poll_write_ready(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Err(_)) => (false, true),
+                Poll::Ready(Ok(())) => match writer::flush_outbox(connection) {
+                    Ok(more) => (more, false),
+                    Err(_) => (false, true),
+                },
+            };
+            if let Phase::Socket(socket) = &connection.phase
+                && socket.outbox.len() != before
+            {
+                connection.active = self.wheel.now();
+            }
+            self.after_write(slot, gone);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Decodes bytes that came with or behind the handshake.
+    pub(crate) fn receive_early(&mut self, slot: u32, bytes: &[u8]) {
+        for piece in bytes.chunks(self.scratch.len()) {
+            self.scratch[..piece.len()].copy_from_slice(piece);
+            self.receive(slot, piece.len());
+        }
+    }
+
+    /// Decodes the first `n` bytes of the scratch buffer.
+    fn receive(&mut self, slot: u32, n: usize) {
+        let now = self.wheel.now();
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let Connection {
+            phase,
+            server,
+            env,
+            active,
+            ..
+        } = connection;
+        let Phase::Socket(socket) = phase else { return };
+        if !matches!(socket.state, SocketState::Open) {
+            return;
+        }
+        *active = now;
+        socket.pinged = false;
+        let config = &server.config;
+        let limits = Limits {
+            max_payload_length: config.max_payload_length.load(Ordering::Relaxed),
+        };
+        let wants_messages = config.wants_messages.load(Ordering::Relaxed);
+        let id = socket.id;
+        let env = *env;
+        let batch = &mut self.envs[env].batch;
+        let mut frames = std::mem::take(&mut self.frames);
+        let result =
+            socket
+                .decoder
+                .decode(&self.scratch[..n], limits, &mut batch.arena, &mut |frame| {
+                    frames.push(frame)
+                });
+        for frame in frames.drain(..) {
+            let kind = match frame.kind {
+                FrameKind::Text { ascii: true } => MessageKind::Ascii,
+                FrameKind::Text { ascii: false } => MessageKind::Utf8,
+                FrameKind::Binary => MessageKind::Binary,
+                FrameKind::Ping | FrameKind::Pong | FrameKind::Close => {
+                    self.control(slot, frame);
+                    continue;
+                }
+            };
+            if wants_messages {
+                let batch = &mut self.envs[env].batch;
+                match frame.payload {
+                    Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
+                    Payload::Owned(payload) => batch.push_large(id, kind, payload),
+                }
+            }
+        }
+        self.frames = frames;
+        if let Err(error) = result {
+            self.end_socket(slot, 1006, error.reason(), Farewell::Error(error));
+        }
+        let batch = &mut self.envs[env].batch;
+        if batch.arena.len() > HAND_OVER || crate::session::Batch::weight(batch) > 4 * HAND_OVER {
+            let env = &mut self.envs[env];
+            env.port.post_events(self.index, &mut env.batch);
+        } else if batch.events.is_empty() {
+            batch.arena.clear();
+        }
+        self.flush_soon();
+    }
+
+    fn control(&mut self, slot: u32, frame: Frame) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let env = connection.env;
+        let Phase::Socket(socket) = &connection.phase else {
+            return;
+        };
+        let id = socket.id;
+        let config = &connection.server.config;
+        let Payload::Arena { start, len } = frame.payload else {
+            return;
+        };
+        let payload = start..start + len;
+        match frame.kind {
+            FrameKind::Ping => {
+                let limit = match config.backpressure_limit.load(Ordering::Relaxed) {
+                    0 => PONG_LIMIT,
+                    limit => limit,
+                };
+                let wanted = config.wants_pings.load(Ordering::Relaxed);
+                if socket.outbox.len() as u64 <= limit {
+                    let at = self.round.local.len() as u32;
+                    let bytes = &self.envs[env].batch.arena[payload];
+                    put_frame(&mut self.round.local, Opcode::Pong, bytes);
+                    let size = self.round.local.len() as u32 - at;
+                    self.send_own(slot, at, size, &[]);
+                }
+                if wanted {
+                    self.envs[env]
+                        .batch
+                        .push_message(id, MessageKind::Ping, start, len);
+                }
+            }
+            FrameKind::Pong => {
+                if config.wants_pongs.load(Ordering::Relaxed) {
+                    self.envs[env]
+                        .batch
+                        .push_message(id, MessageKind::Pong, start, len);
+                }
+            }
+            FrameKind::Close => {
+                let bytes: Box<[u8]> = self.envs[env].batch.arena[payload].into();
+                match parse_close(&bytes) {
+                    Ok(None) => self.end_socket(slot, 1005, "", Farewell::Echo(bytes)),
+                    Ok(Some((code, reason))) => {
+                        self.end_socket(slot, code.get(), reason, Farewell::Echo(bytes.clone()));
+                    }
+                    Err(error) => self.refuse(slot, error),
+                }
+            }
+            FrameKind::Text { .. } | FrameKind::Binary => {}
+        }
+    }
+
+    fn refuse(&mut self, slot: u32, error: ProtocolError) {
+        self.end_socket(slot, 1006, error.reason(), Farewell::Error(error));
+    }
+}
+
+fn read_some(read: &mut ReadHalf, cx: &mut Context<'_>, scratch: &mut [u8]) -> Read {
+    let mut buf = ReadBuf::new(scratch);
+    match read.poll_read(cx, &mut buf) {
+        Poll::Pending => Read::Pending,
+        Poll::Ready(Ok(())) if !buf.filled().is_empty() => Read::Bytes(buf.filled().len()),
+        Poll::Ready(_) => Read::End,
+    }
+}

@@ -1,0 +1,91 @@
+//! When a connection must have been heard of: idle timeout and automatic pings, as values. The clock is an argument,
+//! in whole seconds of the I/O thread's own count.
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Due {
+    /// Nothing before this second.
+    At(u32),
+    /// A ping, now; ask again afterwards.
+    Ping,
+    /// The connection has been silent for too long.
+    Expired,
+}
+
+/// The rules of one server.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// Seconds of silence after which a connection ends; 0 for never.
+    pub idle_timeout: u32,
+    /// Whether a ping is sent before that.
+    pub send_pings: bool,
+}
+
+impl Keepalive {
+    /// What is due for a connection last heard of (or sent to) in second `active`, pinged since or not.
+    ///
+    /// The second in which something happened is not over when its number is noted, so deadlines lie one grid step
+    /// later: never earlier than asked.
+    pub fn due(self, active: u32, pinged: bool, now: u32) -> Due {
+        if self.idle_timeout == 0 {
+            return Due::At(u32::MAX);
+        }
+        let expires = active.saturating_add(self.idle_timeout).saturating_add(1);
+        if now >= expires {
+            return Due::Expired;
+        }
+        if !self.send_pings || pinged {
+            return Due::At(expires);
+        }
+        let ping = active.saturating_add(self.idle_timeout - self.ping_margin());
+        if now >= ping {
+            Due::Ping
+        } else {
+            Due::At(ping)
+        }
+    }
+
+    /// Seconds between the ping and the end: time enough for an answer, and more of it where there is more to give.
+    fn ping_margin(self) -> u32 {
+        match self.idle_timeout {
+            0..16 => 4,
+            16..32 => 8,
+            _ => 16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn rules(idle_timeout: u32, send_pings: bool) -> Keepalive {
+        Keepalive {
+            idle_timeout,
+            send_pings,
+        }
+    }
+
+    #[test]
+    fn zero_means_never() {
+        assert_eq!(rules(0, true).due(5, false, 1_000_000), Due::At(u32::MAX));
+    }
+
+    #[test]
+    fn pings_come_before_the_end_by_the_margin() {
+        for (timeout, ping) in [(8, 4), (12, 8), (24, 16), (32, 16), (120, 104)] {
+            let rules = rules(timeout, true);
+            assert_eq!(rules.due(100, false, 100), Due::At(100 + ping));
+            assert_eq!(rules.due(100, false, 100 + ping), Due::Ping);
+            assert_eq!(rules.due(100, true, 100 + ping), Due::At(100 + timeout + 1));
+        }
+    }
+
+    #[test]
+    fn silence_ends_the_connection_never_early() {
+        let rules = rules(8, false);
+        assert_eq!(rules.due(100, false, 108), Due::At(109));
+        assert_eq!(rules.due(100, false, 109), Due::Expired);
+    }
+}

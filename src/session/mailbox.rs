@@ -1,0 +1,205 @@
+//! The hand-over between two threads: a list that is swapped whole.
+//!
+//! One side posts batches, the other takes everything there is. Neither waits for the other, a batch that nobody has
+//! taken yet is added to, and the flag beside the list makes one wake-up carry all of it:
+//!
+//! ```text
+//! poster: post(batch); if claim_wake() { wake the taker }
+//! taker:  begin_take(); take() ... handle
+//! ```
+//!
+//! `begin_take` clears the flag *before* the list is read, so a post that comes too late for this take finds the flag
+//! clear and wakes again. The model test at the end explores every interleaving of that.
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// A list of records that can be joined to another of its kind.
+pub trait Batch: Default {
+    /// Whether nothing is in it.
+    fn is_empty(&self) -> bool;
+    /// Moves everything out of `other` behind what is here, in order. `other` is empty afterwards.
+    fn append(&mut self, other: &mut Self);
+    /// Bytes of payload held, for the bounds on what may wait.
+    fn weight(&self) -> usize;
+}
+
+/// One direction between one pair of threads.
+#[derive(Debug, Default)]
+pub struct Mailbox<B> {
+    slot: Mutex<B>,
+}
+
+impl<B: Batch> Mailbox<B> {
+    /// An empty mailbox.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            slot: Mutex::new(B::default()),
+        }
+    }
+
+    /// Hands over everything in `batch`, which is empty afterwards (and may hold a recycled allocation).
+    /// Returns the bytes that now wait to be taken.
+    pub fn post(&self, batch: &mut B) -> usize {
+        let mut slot = lock(&self.slot);
+        if slot.is_empty() {
+            std::mem::swap(&mut *slot, batch);
+        } else {
+            slot.append(batch);
+        }
+        slot.weight()
+    }
+
+    /// Takes everything that was posted into `batch`, which must be empty; its allocation serves the poster next.
+    pub fn take(&self, batch: &mut B) {
+        debug_assert!(
+            batch.is_empty(),
+            "a batch is handled whole before the next is taken"
+        );
+        let mut slot = lock(&self.slot);
+        std::mem::swap(&mut *slot, batch);
+    }
+}
+
+/// "A wake-up is under way": set by whoever wakes, cleared by the woken before it takes.
+#[derive(Debug)]
+pub struct WakeFlag(AtomicBool);
+
+impl Default for WakeFlag {
+    fn default() -> Self {
+        Self(AtomicBool::new(false))
+    }
+}
+
+impl WakeFlag {
+    /// True for the one caller that has to wake the other side.
+    #[must_use]
+    pub fn claim_wake(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// To be called by the taker before it takes.
+    pub fn begin_take(&self) {
+        // A read-modify-write, not a store: it must see, and so order itself behind, the claim that woke us.
+        self.0.swap(false, Ordering::AcqRel);
+    }
+
+    /// Whether a wake-up was sent that no take has answered yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Locks a mutex whose holders cannot panic half-way through a change.
+fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
+    #[cfg(not(ferrows_loom))]
+    {
+        mutex
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    #[cfg(ferrows_loom)]
+    {
+        mutex
+            .lock()
+            .expect("no model thread panics while it holds the lock")
+    }
+}
+
+#[cfg(test)]
+#[derive(Debug, Default)]
+struct Numbers(Vec<u32>);
+
+#[cfg(test)]
+impl Batch for Numbers {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(all(test, not(ferrows_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn posts_are_taken_in_order_and_once() {
+        let mailbox = Mailbox::new();
+        assert_eq!(mailbox.post(&mut Numbers(vec![1, 2])), 2);
+        assert_eq!(mailbox.post(&mut Numbers(vec![3])), 3);
+        let mut taken = Numbers::default();
+        mailbox.take(&mut taken);
+        assert_eq!(taken.0, [1, 2, 3]);
+        let mut nothing = Numbers::default();
+        mailbox.take(&mut nothing);
+        assert!(nothing.is_empty());
+    }
+
+    #[test]
+    fn only_the_first_of_many_posters_has_to_wake() {
+        let flag = WakeFlag::default();
+        assert!(flag.claim_wake());
+        assert!(!flag.claim_wake());
+        assert!(flag.is_pending());
+        flag.begin_take();
+        assert!(flag.claim_wake());
+    }
+}
+
+#[cfg(all(test, ferrows_loom))]
+mod model {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicUsize;
+    use loom::thread;
+
+    /// Two posters and a taker: whatever the interleaving, every post is taken, in its poster's order, and no post is
+    /// left behind without a wake-up on its way.
+    #[test]
+    fn no_post_is_lost_between_the_flag_and_the_list() {
+        loom::model(|| {
+            let mailbox = Arc::new(Mailbox::<Numbers>::new());
+            let flag = Arc::new(WakeFlag::default());
+            let wakes = Arc::new(AtomicUsize::new(0));
+            let post = |values: &'static [u32]| {
+                let (mailbox, flag, wakes) = (mailbox.clone(), flag.clone(), wakes.clone());
+                thread::spawn(move || {
+                    for value in values {
+                        mailbox.post(&mut Numbers(vec![*value]));
+                        if flag.claim_wake() {
+                            wakes.fetch_add(1, loom::sync::atomic::Ordering::Release);
+                        }
+                    }
+                })
+            };
+            let posters = [post(&[1, 2]), post(&[11])];
+            let mut seen = Vec::new();
+            let mut answered = 0;
+            let mut drain = |seen: &mut Vec<u32>| {
+                if wakes.load(loom::sync::atomic::Ordering::Acquire) > answered {
+                    answered += 1;
+                    flag.begin_take();
+                    let mut batch = Numbers::default();
+                    mailbox.take(&mut batch);
+                    seen.append(&mut batch.0);
+                }
+            };
+            drain(&mut seen);
+            for poster in posters {
+                poster.join().expect("posters do not panic");
+            }
+            drain(&mut seen);
+            drain(&mut seen);
+            drain(&mut seen);
+            let ones: Vec<_> = seen.iter().filter(|v| **v < 10).collect();
+            assert_eq!(ones, [&1, &2]);
+            assert_eq!(seen.len(), 3);
+        });
+    }
+}

@@ -1,0 +1,17 @@
+//! One connection: what it owes its peer, when it must hear from it, and the lists that join it to a JavaScript thread.
+
+pub mod command;
+pub mod event;
+pub mod keepalive;
+pub mod mailbox;
+pub mod outbox;
+pub mod shared;
+pub mod transport;
+
+pub use command::{Command, CommandBatch, Request};
+pub use event::{Event, EventBatch, MessageKind};
+pub use keepalive::Keepalive;
+pub use mailbox::{Batch, Mailbox};
+pub use outbox::Outbox;
+pub use shared::{ServerConfig, SocketShared, Turn};
+pub use transport::{ReadHalf, Transport};

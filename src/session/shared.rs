@@ -1,0 +1,162 @@
+//! What the JavaScript thread and the I/O thread of a connection both look at, without waiting for each other.
+
+use super::transport::Transport;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The limits of one server, changeable at any time: they hold for open sockets too.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Largest message accepted, in bytes.
+    pub max_payload_length: AtomicU64,
+    /// Bytes that may wait for a slow reader; 0 for no limit.
+    pub backpressure_limit: AtomicU64,
+    /// Whether a socket over that limit is closed.
+    pub close_on_backpressure_limit: AtomicBool,
+    /// Seconds of silence after which a WebSocket ends; 0 for never.
+    pub idle_timeout: AtomicU32,
+    /// Whether pings are sent before that.
+    pub send_pings: AtomicBool,
+    /// Seconds of silence after which an HTTP connection ends; 0 for never.
+    pub http_idle_timeout: AtomicU32,
+    /// Largest request body, in bytes.
+    pub max_request_body_size: AtomicU64,
+    /// Which events the program has a handler for; others are not sent.
+    pub wants_messages: AtomicBool,
+    /// See `wants_messages`.
+    pub wants_pings: AtomicBool,
+    /// See `wants_messages`.
+    pub wants_pongs: AtomicBool,
+    /// See `wants_messages`.
+    pub wants_drains: AtomicBool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_payload_length: AtomicU64::new(16 << 20),
+            backpressure_limit: AtomicU64::new(16 << 20),
+            close_on_backpressure_limit: AtomicBool::new(false),
+            idle_timeout: AtomicU32::new(120),
+            send_pings: AtomicBool::new(true),
+            http_idle_timeout: AtomicU32::new(10),
+            max_request_body_size: AtomicU64::new(128 << 20),
+            wants_messages: AtomicBool::new(true),
+            wants_pings: AtomicBool::new(false),
+            wants_pongs: AtomicBool::new(false),
+            wants_drains: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Who may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing waits: either side.
+    Free,
+    /// The I/O thread has bytes that come first.
+    Queue,
+    /// The JavaScript thread has begun a frame, and its rest is on the way to the I/O thread: nobody until it is there.
+    Rest,
+}
+
+/// One connection, from both sides.
+#[derive(Debug)]
+pub struct SocketShared {
+    /// The I/O thread that owns it.
+    pub thread: u32,
+    /// The peer; `None` on a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The limits that hold for it.
+    pub config: Arc<ServerConfig>,
+    transport: Transport,
+    /// Held for the length of one write.
+    turn: Mutex<Turn>,
+    /// The kernel has refused bytes of this connection and they wait.
+    blocked: AtomicBool,
+    /// Bytes of JavaScript's sends that need waiting for no longer, minus bytes that the I/O thread queued of its own
+    /// (publishes, pongs). What JavaScript counted as sent minus this is what waits. Exact while `blocked`, else late.
+    settled: AtomicI64,
+}
+
+impl SocketShared {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub fn new(
+        thread: u32,
+        peer: Option<SocketAddr>,
+        config: Arc<ServerConfig>,
+        transport: Transport,
+    ) -> Self {
+        Self {
+            thread,
+            peer,
+            config,
+            transport,
+            turn: Mutex::new(Turn::Queue),
+            blocked: AtomicBool::new(false),
+            settled: AtomicI64::new(0),
+        }
+    }
+
+    /// The stream, for the I/O thread's own use.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Whether bytes wait for the peer.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
+
+    /// Sets that; returns whether it changed.
+    #[must_use]
+    pub fn set_blocked(&self, blocked: bool) -> bool {
+        self.blocked.load(Ordering::Relaxed) != blocked
+            && self.blocked.swap(blocked, Ordering::AcqRel) != blocked
+    }
+
+    /// See the field.
+    #[must_use]
+    pub fn settled(&self) -> i64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Only the I/O thread calls it.
+    pub fn set_settled(&self, settled: i64) {
+        self.settled.store(settled, Ordering::Release);
+    }
+
+    /// The right to write, for as long as the guard lives.
+    pub fn writer(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The JavaScript thread's attempt at a large frame: writes what the kernel takes, and claims the stream for the
+    /// I/O thread if something is left. `None` when bytes wait already.
+    #[must_use]
+    pub fn write_directly(&self, header: &[u8], payload: &[u8]) -> Option<io::Result<usize>> {
+        let mut turn = self.writer();
+        if *turn != Turn::Free {
+            return None;
+        }
+        let total = header.len() + payload.len();
+        let result = self
+            .transport
+            .try_write_vectored(&[IoSlice::new(header), IoSlice::new(payload)]);
+        let written = match result {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            // The peer is gone: the connection's task finds out by itself.
+            Err(error) => return Some(Err(error)),
+        };
+        if written < total {
+            *turn = Turn::Rest;
+        }
+        Some(Ok(written))
+    }
+}
