@@ -1,5 +1,6 @@
 // @ts-check
 // The only module that talks to the addon's loader.
+import { setImmediate } from "node:timers";
 import { native } from "../binding.js";
 import { isDeno, onExit } from "./runtime.js";
 

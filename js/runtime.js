@@ -1,6 +1,7 @@
 // @ts-check
 // What differs between Node and Deno, in one place.
 import process from "node:process";
+import { setImmediate } from "node:timers";
 
 /** @type {any} */
 const deno = /** @type {any} */ (globalThis).Deno;
@@ -25,11 +26,12 @@ export function environment(name) {
 }
 
 /**
- * Runs `callback` once the promises that can settle now have settled.
+ * Runs `callback` once the promises that can settle now have settled. Not by `nextTick`: in a callback of the addon's
+ * its queue comes before the promises.
  * @param {() => void} callback
  */
 export function afterMicrotasks(callback) {
-  process.nextTick(callback);
+  setImmediate(callback);
 }
 
 /** @param {() => void} callback may run more than once */

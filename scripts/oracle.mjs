@@ -166,6 +166,8 @@ function checkAllowances(known) {
   const problems = [];
   for (const [where, reason] of Object.entries(allowances)) {
     const rows = [...reason.matchAll(/\brow (\d+)\b/g)].map((found) => Number(found[1]));
+    // A capability that is not built yet is said to be so, not justified.
+    if (reason.startsWith("not yet: ")) continue;
     if (!rows.length && !/\bsection 19\b/.test(reason)) problems.push(`${where}: cites no row of section 19`);
     if (rows.some((row) => row < 1 || row > LAST_ROW)) problems.push(`${where}: there is no such row`);
     const exists = Object.keys(bun).some(

@@ -40,8 +40,11 @@ test("reads frames that come one byte at a time", async (t) => {
     client.write(Buffer.from([byte]));
     await turn();
   }
-  const expected = ["text:slow \u{1f600}", "pong:70", `binary:${"01".repeat(130)}`, "text:ab"];
-  assert.deepEqual(await client.received(4), expected);
+  const seen = await client.received(4);
+  // The pong may overtake replies: it needs no handler.
+  const messages = seen.filter((frame) => frame !== "pong:70");
+  assert.deepEqual(messages, ["text:slow \u{1f600}", `binary:${"01".repeat(130)}`, "text:ab"]);
+  assert.equal(seen.length, 4);
 });
 
 test("joins a message of a thousand tiny fragments, with pings in between", async (t) => {

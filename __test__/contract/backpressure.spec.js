@@ -377,7 +377,7 @@ test("closeOnBackpressureLimit takes a slow subscriber out of a topic", async (t
 test("a slow peer does not slow down others of the same server", async (t) => {
   const { sockets, clients } = await t.room(2, { message: (ws, data) => ws.send(data) });
   clients[0].pause();
-  sendUntil(sockets[0], -1);
+  overfill(sockets[0]);
   for (let i = 0; i < 50; i++) {
     clients[1].sendText(`echo ${i}`);
     assert.equal((await clients[1].received(i + 1)).at(-1), `text:echo ${i}`);

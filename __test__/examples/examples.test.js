@@ -39,6 +39,10 @@ for (const runtime of [node, deno]) {
       assert.equal(await client.next(), "hällo 🙂");
       client.send(Uint8Array.of(0, 1, 255));
       assert.deepEqual(await client.next(), Buffer.from([0, 1, 255]));
+      // Many in one read: each once, in order.
+      const texts = Array.from({ length: 40 }, (_, index) => `message ${index}`);
+      for (const text of texts) client.send(text);
+      for (const text of texts) assert.equal(await client.next(), text);
       assert.equal((await fetch(example.url())).status, 426);
       assert.deepEqual(await client.close(3001, "done"), { code: 3001, reason: "done" });
     });

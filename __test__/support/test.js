@@ -27,7 +27,11 @@ const report = process.env.FERROWS_CONTRACT_REPORT;
  *
  * @type {{ (title: string, body: Body): void, (title: string, options: TestOptions, body: Body): void }}
  */
-export const test = (/** @type {string} */ title, /** @type {any} */ second, /** @type {any} */ third) => {
+export const test = (
+  /** @type {string} */ title,
+  /** @type {any} */ second,
+  /** @type {any} */ third = undefined,
+) => {
   /** @type {Body} */
   const body = third ?? second;
   /** @type {TestOptions} */

@@ -18,7 +18,7 @@ import { sockets } from "./sessions.js";
  * @property {string} username
  * @property {string | null} channelId
  * @property {string | undefined} token
- * @property {number} flood chunks still to be sent
+ * @property {number | null} flood chunks still to be sent; null when there is no flood
  * @property {number} pauses how often the flood had to wait
  *
  * @typedef {import("../../index.js").ServerWebSocket<Data>} Socket
@@ -41,7 +41,7 @@ export function attach(request) {
     username: searchParams.get("username") || "somebody",
     channelId: searchParams.get("channelId"),
     token: cookies["X-Token"],
-    flood: 0,
+    flood: null,
     pauses: 0,
   };
 }
@@ -102,7 +102,7 @@ export function close(ws) {
  * @param {Socket} ws
  */
 export function drain(ws) {
-  if (ws.data.flood > 0) flood(ws);
+  if (ws.data.flood !== null) flood(ws);
 }
 
 /**
@@ -111,14 +111,17 @@ export function drain(ws) {
  * @param {Socket} ws
  */
 function flood(ws) {
-  while (ws.data.flood > 0) {
+  let left = ws.data.flood ?? 0;
+  while (left > 0) {
     const result = ws.send(chunk);
     if (result === 0) return; // closed, or over the limit: not sent
-    ws.data.flood -= 1;
+    left -= 1;
+    ws.data.flood = left;
     if (result === -1) {
       ws.data.pauses += 1;
       return; // queued, but do not add to it
     }
   }
+  ws.data.flood = null;
   ws.send(`flood is over after ${ws.data.pauses} pauses`);
 }

@@ -102,6 +102,8 @@ pub(super) struct Out {
     pub(super) lanes: Vec<CommandBatch>,
     pub(super) sockets: Slab<JsSocket>,
     pub(super) scratch: Vec<u8>,
+    /// What the queues of blocked sockets said to the last publish, before it was among what they hold.
+    pub(super) said: Vec<(u32, i32)>,
 }
 
 /// A socket as its env sees it.
@@ -140,8 +142,8 @@ pub(super) enum Verdict {
     Full,
 }
 
-/// Bytes in flight to an I/O thread that nobody needs to look at.
-const UNSEEN: i64 = 64 << 10;
+/// Bytes that may be in flight to an I/O thread before this one looks what became of them: half the limit, within these.
+const UNSEEN: std::ops::RangeInclusive<i64> = 4 << 10..=1 << 20;
 /// Bytes of commands that are handed over though a cork is open.
 const HAND_OVER: usize = 256 << 10;
 /// How long JavaScript waits for an I/O thread at most; it answers in microseconds unless the machine is starved.
@@ -157,25 +159,25 @@ impl EnvState {
         if socket.shared.is_blocked() || socket.overflowed {
             return self.verdict_blocked(out, id);
         }
-        let limit = socket
-            .shared
-            .config
-            .backpressure_limit
-            .load(Ordering::Relaxed) as i64;
-        if socket.added - socket.seen <= limit.max(UNSEEN) {
+        let limit = socket.shared.config.backpressure_limit.load(Ordering::Relaxed) as i64;
+        let unseen = (limit / 2).clamp(*UNSEEN.start(), *UNSEEN.end());
+        if socket.added - socket.seen <= unseen || limit == 0 {
             return Verdict::Free;
         }
         socket.seen = socket.shared.settled();
-        if limit == 0 || socket.added - socket.seen <= limit.max(UNSEEN) {
+        if socket.added - socket.seen <= unseen {
             return Verdict::Free;
         }
-        // More is under way than may wait: see what the kernel says to it before more is added.
+        // More is under way than should be: see what the kernel says to it before more is added.
         let thread = socket.thread;
         self.hand_over(out);
         self.port.settle(thread, PATIENCE);
         match out.sockets.get_mut(id) {
             Some(socket) if socket.shared.is_blocked() => self.verdict_blocked(out, id),
-            Some(_) => Verdict::Free,
+            Some(socket) => {
+                socket.seen = socket.added;
+                Verdict::Free
+            }
             None => Verdict::Full,
         }
     }

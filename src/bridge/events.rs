@@ -191,7 +191,10 @@ impl EnvState {
         match kind {
             MessageKind::Ascii => self.js.latin1(payload),
             MessageKind::Utf8 => self.js.utf8(payload),
-            MessageKind::Binary | MessageKind::Ping | MessageKind::Pong => {
+            MessageKind::Binary
+            | MessageKind::Ping
+            | MessageKind::PingOwed
+            | MessageKind::Pong => {
                 self.js.array_buffer(payload)
             }
         }
@@ -218,9 +221,9 @@ impl EnvState {
                 outcome: Outcome::Yield,
             }),
             Ok(value) => {
-                let handled = self.js.as_i32(value)?;
-                let next = chunk.positions[..count]
-                    .get(handled.max(0) as usize)
+                // Deno reads undefined as 0; neither says that the rest has to wait.
+                let handled = self.js.as_i32(value).filter(|handled| *handled > 0)?;
+                let next = chunk.positions[..count].get(handled as usize)
                     .copied();
                 Some(Stop {
                     next,
@@ -265,11 +268,18 @@ impl EnvState {
                 if !self.is_open(id) {
                     return Ok(());
                 }
-                let payload = js.array_buffer(&arena[start as usize..(start + len) as usize]);
-                let which = if kind == MessageKind::Ping {
-                    Callback::Ping
-                } else {
+                let payload = &arena[start as usize..(start + len) as usize];
+                if kind == MessageKind::PingOwed {
+                    self.pong(id, payload);
+                    if !self.wants_pings(id) {
+                        return Ok(());
+                    }
+                }
+                let payload = js.array_buffer(payload);
+                let which = if kind == MessageKind::Pong {
                     Callback::Pong
+                } else {
+                    Callback::Ping
                 };
                 self.call(which, &[js.u32(id), payload])?;
             }
@@ -294,6 +304,10 @@ impl EnvState {
                 else {
                     return Ok(());
                 };
+                // What is published from now on, in its handler too, is not for it.
+                self.out.borrow_mut().lanes[thread]
+                    .commands
+                    .push(Command::Leave { slot });
                 // A socket that JavaScript closed first is gone with the event that crossed its close.
                 let result = if closed {
                     self.call(Callback::Gone, &[js.u32(id)])

@@ -47,6 +47,7 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(10);
 /// Bits of `mode` in `respond`.
 const MODE_STREAM: u32 = 1;
 const MODE_CLOSE: u32 = 2;
+const MODE_BARE: u32 = 4;
 
 /// `listen({ hostname, port, unix, reusePort, ipv6Only, backlog })`.
 unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
@@ -65,6 +66,10 @@ unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -
                 thread.wake();
                 let result = js.object();
                 js.set(result, "id", js.u32(id));
+                let path = js.get(options, "unix");
+                if js.type_of(path) == sys::ValueType::napi_string {
+                    js.set(result, "path", path);
+                }
                 if let Some(address) = bound.address {
                     js.set(result, "port", js.u32(u32::from(address.port())));
                     js.set(
@@ -311,7 +316,10 @@ unsafe extern "C" fn respond(env: sys::napi_env, info: sys::napi_callback_info) 
                 body,
                 close: mode & MODE_CLOSE != 0,
             };
-            state.answer(rid, Request::Respond(Box::new(response)))
+            let response = Box::new(response);
+        let bare = mode & MODE_BARE != 0;
+        let request = if bare { Request::Refuse(response) } else { Request::Respond(response) };
+        state.answer(rid, request)
         },
     )
 }

@@ -8,6 +8,7 @@ use crate::session::command::{LARGE, NOBODY};
 use crate::wire::{MAX_HEADER, Opcode, header_len, put_header, write_header};
 use bytes::Bytes;
 use napi_sys as sys;
+use std::sync::atomic::Ordering;
 
 type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> Value;
 
@@ -181,11 +182,31 @@ impl EnvState {
         };
         out.lanes[thread].push_outside(command, len);
         self.hand_over(out);
+        if rest {
+            // The kernel is asked once more before the next frame is.
+            self.port.settle(thread, PATIENCE);
+        }
         if rest || verdict == Verdict::Queues {
             -1.0
         } else {
             payload.len() as f64
         }
+    }
+
+    /// The pong to a ping that came behind messages, now that those have been handled.
+    pub(super) fn pong(&self, id: u32, payload: &[u8]) {
+        let mut out = self.out.borrow_mut();
+        self.send(&mut out, id, Opcode::Pong, payload);
+        if let Some(JsSocket { thread, slot, .. }) = out.sockets.get_mut(id) {
+            let (thread, slot) = (*thread, *slot);
+            out.lanes[thread].commands.push(Command::Answered { slot });
+        }
+    }
+
+    /// Whether the program has a handler for pings of this socket.
+    pub(super) fn wants_pings(&self, id: u32) -> bool {
+        let wants = |socket: &mut JsSocket| socket.shared.config.wants_pings.load(Ordering::Relaxed);
+        self.out.borrow_mut().sockets.get_mut(id).is_some_and(wants)
     }
 
     /// Publishes a frame that stands at the end of the first lane's bytes, from `start` on.
@@ -277,6 +298,16 @@ impl EnvState {
         self.js.undefined()
     }
 
+    /// Waits until the I/O thread knows: what it reads afterwards would be delivered to a program that asked for nothing.
+    fn pause(&self, id: Value) -> Value {
+        self.socket(id, |out, socket| {
+            out.lanes[socket.thread].commands.push(Command::Pause { slot: socket.slot });
+            self.hand_over(out);
+            self.port.settle(socket.thread, PATIENCE);
+        });
+        self.js.undefined()
+    }
+
     /// The same for the end of the socket's life on this side.
     fn end(&self, id: Value, make: impl FnOnce(&mut Out, &JsSocketRef) -> Command) -> Value {
         self.socket(id, |out, socket| {
@@ -306,6 +337,7 @@ unsafe extern "C" fn publish_text(env: sys::napi_env, info: sys::napi_callback_i
         let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
         let mut out = state.out.borrow_mut();
         let out = &mut *out;
+        state.ask_blocked(out);
         if units > LARGE_TEXT {
             let mut frame = vec![0; MAX_HEADER];
             let n = js.append_utf8(text, units, &mut frame);
@@ -313,12 +345,12 @@ unsafe extern "C" fn publish_text(env: sys::napi_env, info: sys::napi_callback_i
             let skip = MAX_HEADER - header_len(n);
             write_header(&mut frame[skip..], Opcode::Text, false, n);
             state.publish_large(out, topic, except, &Bytes::from(frame).slice(skip..));
-            return state.published(n);
+            return state.published(out, n);
         }
         let start = out.lanes[0].bytes.len();
         let n = put_text_frame(js, text, units, &mut out.lanes[0].bytes);
         state.publish(out, topic, except, start);
-        state.published(n)
+        state.published(out, n)
     })
 }
 
@@ -329,6 +361,7 @@ unsafe extern "C" fn publish_binary(env: sys::napi_env, info: sys::napi_callback
         let topic = js.as_u32(topic);
         let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
         let mut out = state.out.borrow_mut();
+        state.ask_blocked(&mut out);
         let n = js.with_bytes(bytes, |bytes| {
             if bytes.len() >= LARGE {
                 let mut frame = Vec::with_capacity(MAX_HEADER + bytes.len());
@@ -344,7 +377,7 @@ unsafe extern "C" fn publish_binary(env: sys::napi_env, info: sys::napi_callback
             }
             bytes.len()
         });
-        state.published(n)
+        state.published(&out, n)
     })
 }
 
@@ -400,10 +433,10 @@ unsafe extern "C" fn drop_topic(env: sys::napi_env, info: sys::napi_callback_inf
     guarded::<0>(env, info, |state, []| state.js.undefined())
 }
 
-/// `pause(id)`.
+/// `pause(id)`: nothing that arrives from now on is read.
 unsafe extern "C" fn pause(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<1>(env, info, |state, [id]| {
-        state.command(id, |slot| Command::Pause { slot })
+        state.pause(id)
     })
 }
 
@@ -435,36 +468,36 @@ unsafe extern "C" fn buffered(env: sys::napi_env, info: sys::napi_callback_info)
     })
 }
 
-/// `queueState(id)`: 1 when nothing waits, -1 when a frame would wait, 0 when it would be dropped.
+/// `queueState(id)`: what the socket's queue said to the last publish: -1 that the frame waits, 0 that it is dropped.
 unsafe extern "C" fn queue_state(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<1>(env, info, |state, [id]| {
         let id = state.js.as_u32(id);
-        let answer = match state.out.borrow_mut().sockets.get_mut(id) {
-            Some(socket) if socket.overflowed => 0.0,
-            Some(socket) if socket.shared.is_blocked() => {
-                let limit = socket
-                    .shared
-                    .config
-                    .backpressure_limit
-                    .load(std::sync::atomic::Ordering::Relaxed);
-                if limit != 0 && socket.waiting() > limit {
-                    0.0
-                } else {
-                    -1.0
-                }
-            }
-            _ => 1.0,
-        };
-        state.js.number(answer)
+        let out = state.out.borrow();
+        let said = out.said.iter().find(|(other, _)| *other == id);
+        state.js.number(said.map_or(1.0, |(_, answer)| f64::from(*answer)))
     })
 }
 
-/// `blockedSockets()`.
+/// `blockedSockets()`: the sockets that were blocked before the last publish.
 unsafe extern "C" fn blocked_sockets(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<0>(env, info, |state, []| {
-        let ids = state.port.blocked_ids().unwrap_or_default();
-        state.js.array(ids.into_iter().map(|id| state.js.u32(id)))
+        let out = state.out.borrow();
+        state.js.array(out.said.iter().map(|(id, _)| state.js.u32(*id)))
     })
+}
+
+impl JsSocket {
+    /// 1 when nothing waits, -1 when a frame would wait, 0 when it would be dropped.
+    fn answer(&self) -> i32 {
+        if self.overflowed {
+            return 0;
+        }
+        if !self.shared.is_blocked() {
+            return 1;
+        }
+        let limit = self.shared.config.backpressure_limit.load(Ordering::Relaxed);
+        if limit != 0 && self.waiting() > limit { 0 } else { -1 }
+    }
 }
 
 /// `hold()`.

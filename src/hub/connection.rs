@@ -78,6 +78,8 @@ pub struct HttpPhase {
     pub close_after: bool,
     /// Whether it is counted among the server's idle connections.
     pub counted_idle: bool,
+    /// hyper is about to write a response's head.
+    pub head_due: bool,
 }
 
 /// A WebSocket.
@@ -101,6 +103,8 @@ pub struct SocketPhase {
     pub state: SocketState,
     /// JavaScript has asked not to read.
     pub paused: bool,
+    /// Pings that JavaScript has still to answer, because they came behind messages.
+    pub owed: u32,
     /// A ping is unanswered.
     pub pinged: bool,
     /// The 101 waits until hyper has let go of the stream.
@@ -163,6 +167,7 @@ impl SocketPhase {
             published: 0,
             state: SocketState::Open,
             paused: false,
+            owed: 0,
             pinged: false,
             held: true,
             released: false,

@@ -13,17 +13,19 @@ use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-const LESSON: &[u8] =
-    b"GET / HTTP/1.1\r\nDate: -\r\nContent-Length: 0\r\nTransfer-Encoding: -\r\nConnection: close\r\n\r\n";
+/// A message has either a length or a coding, so there are two lessons.
+const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nDate: -\r\nContent-Length: 0\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const PIECES: &[u8] = b"GET / HTTP/1.1\r\nDate: -\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
 
-/// Lets the response's fields keep the case of the lesson.
-pub(crate) fn teach<B>(response: &mut http::Response<B>) {
-    static LEARNT: OnceLock<Extensions> = OnceLock::new();
-    let learnt = LEARNT.get_or_init(learn);
+/// Lets the response's fields keep the case of the lessons. `whole`: it has a length.
+pub(crate) fn teach<B>(response: &mut http::Response<B>, whole: bool) {
+    static LEARNT: [OnceLock<Extensions>; 2] = [OnceLock::new(), OnceLock::new()];
+    let (cell, lesson) = if whole { (&LEARNT[0], WHOLE) } else { (&LEARNT[1], PIECES) };
+    let learnt = cell.get_or_init(|| learn(lesson));
     response.extensions_mut().extend(learnt.clone());
 }
 
-fn learn() -> Extensions {
+fn learn(lesson: &'static [u8]) -> Extensions {
     let slot: Mutex<Extensions> = Mutex::default();
     let keep = hyper::service::service_fn(|request: http::Request<Incoming>| {
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = request.into_parts().0.extensions;
@@ -31,7 +33,7 @@ fn learn() -> Extensions {
     });
     let mut connection = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
-        .serve_connection(Lesson { read: false }, keep);
+        .serve_connection(Lesson { text: Some(lesson) }, keep);
     let _ = Pin::new(&mut connection).poll(&mut Context::from_waker(Waker::noop()));
     drop(connection);
     slot.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -39,7 +41,7 @@ fn learn() -> Extensions {
 
 /// A stream that gives the lesson and then nothing.
 struct Lesson {
-    read: bool,
+    text: Option<&'static [u8]>,
 }
 
 impl hyper::rt::Read for Lesson {
@@ -48,10 +50,10 @@ impl hyper::rt::Read for Lesson {
         _: &mut Context<'_>,
         mut buf: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if std::mem::replace(&mut self.read, true) {
+        let Some(text) = self.text.take() else {
             return Poll::Pending;
-        }
-        buf.put_slice(LESSON);
+        };
+        buf.put_slice(text);
         Poll::Ready(Ok(()))
     }
 }

@@ -7,7 +7,7 @@
 //! An upgrade takes the stream, and the bytes hyper has read beyond the handshake, out of hyper before it has answered:
 //! the 101 is ours, and leaves in one write with whatever `open` sends.
 
-use crate::hub::connection::{Connection, Farewell, HttpPhase, Phase, SocketPhase};
+use crate::hub::connection::{Connection, Farewell, HttpPhase, Phase, SocketPhase, SocketState};
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::command::Response;
@@ -55,6 +55,10 @@ pub struct Exchange {
     want_writable: bool,
 }
 
+/// The version hyper writes to a client of HTTP/1.0, and the one a server of HTTP/1.1 has (RFC 9110, 6.2).
+const OLD_VERSION: &[u8] = b"HTTP/1.0";
+const VERSION: &[u8] = b"HTTP/1.1";
+
 /// What the task has to do besides letting hyper run.
 enum Step {
     Go,
@@ -68,7 +72,12 @@ enum Step {
 
 /// The connection's task, from accept to the end of HTTP.
 pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
-    let stream = Stream { slot, read, shared };
+    let stream = Stream {
+        slot,
+        read,
+        shared,
+        pending: Vec::new(),
+    };
     let mut connection = hyper::server::conn::http1::Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .max_headers(FIELD_LIMIT)
@@ -225,6 +234,10 @@ impl IoThread {
         let field =
             |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
         let has_body = !body.is_end_stream();
+        let closes = head.headers.get_all(header::CONNECTION).iter().any(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value.split(',').any(|token| token.trim().eq_ignore_ascii_case("close"))
+        });
         let handshake = match classify(
             head.method.as_str(),
             http11 && !has_body,
@@ -276,9 +289,7 @@ impl IoThread {
                 cut: false,
                 want_writable: false,
             }));
-            if !http11 {
-                phase.close_after = true;
-            }
+            phase.close_after |= !http11 || closes;
         }
         self.flush_soon();
         Ok(serial)
@@ -385,6 +396,9 @@ pub(crate) fn apply(io: &mut IoThread, slot: u32, serial: u32, request: Request)
     {
         return upgrade(io, slot, serial, id, &lines, protocol.as_deref());
     }
+    if let Request::Refuse(response) = request {
+        return refuse(io, slot, serial, &response);
+    }
     let Some(connection) = io.connection(slot) else {
         return;
     };
@@ -399,7 +413,7 @@ pub(crate) fn apply(io: &mut IoThread, slot: u32, serial: u32, request: Request)
         return;
     };
     match request {
-        Request::Upgrade { .. } => {}
+        Request::Upgrade { .. } | Request::Refuse(_) => {}
         Request::Respond(response) => {
             if exchange.answered {
                 return;
@@ -508,6 +522,37 @@ fn upgrade(
     connection.wake();
 }
 
+/// Answers with these lines alone: the stream is taken out of hyper as for an upgrade, and ended.
+fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
+    let Some(connection) = io.connection(slot) else {
+        return;
+    };
+    let env = connection.env;
+    match &connection.phase {
+        Phase::Http(phase) if phase.exchange.as_ref().is_some_and(|e| e.serial == serial) => {}
+        _ => return,
+    }
+    io.exchange_over(slot, serial, true);
+    io.set_idle(slot, false);
+    let status = http::StatusCode::from_u16(response.status).unwrap_or_default();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    head.extend_from_slice(&response.lines);
+    head.extend_from_slice(b"Connection: close\r\n\r\n");
+    let mut socket = Box::new(SocketPhase::new(u32::MAX));
+    socket.outbox.push(&head);
+    socket.released = true;
+    socket.state = SocketState::Closing {
+        fin: false,
+        abrupt: false,
+    };
+    io.envs[env].port.held.fetch_add(1, Ordering::Relaxed);
+    if let Some(connection) = io.connection(slot) {
+        connection.phase = Phase::Socket(socket);
+        connection.wake();
+    }
+}
+
 /// Whether `lines` has a field of this (lower-case) name.
 fn has_field(lines: &[u8], name: &str) -> bool {
     lines.split(|byte| *byte == b'\n').any(|line| {
@@ -534,6 +579,8 @@ struct Stream {
     slot: u32,
     read: ReadHalf,
     shared: Arc<SocketShared>,
+    /// A head of ours instead of hyper's, until the kernel has taken it.
+    pending: Vec<u8>,
 }
 
 impl hyper::rt::Read for Stream {
@@ -564,6 +611,43 @@ impl hyper::rt::Write for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_pending(cx))?;
+        if let Some(rewritten) = this.rewrite(bytes) {
+            this.pending = rewritten;
+            if let Poll::Ready(result) = this.poll_pending(cx) {
+                result?;
+            }
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        this.poll_transport(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_pending(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_pending(cx))?;
+        this.shared.transport().shutdown_write();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream {
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let pending = std::mem::take(&mut self.pending);
+            let written = self.poll_transport(cx, &pending);
+            self.pending = pending;
+            let written = ready!(written)?;
+            self.pending.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_transport(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let transport = self.shared.transport();
         let result = loop {
             match transport.try_write(bytes) {
@@ -589,13 +673,29 @@ impl hyper::rt::Write for Stream {
         result
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shared.transport().shutdown_write();
-        Poll::Ready(Ok(()))
+    /// The last head of a connection as Bun writes it: in our version, where hyper echoes the client's, and without
+    /// the `Connection: close` that hyper adds. `None` for all other bytes.
+    fn rewrite(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        const CLOSE: &[u8] = b"\r\nConnection: close\r\n";
+        let slot = self.slot;
+        let due = |io: &mut IoThread| {
+            let http = io.http(slot)?;
+            Some(std::mem::take(&mut http.head_due) && http.close_after)
+        };
+        if !io_thread::with(due).flatten()? {
+            return None;
+        }
+        let rest = bytes.strip_prefix(OLD_VERSION).or(bytes.strip_prefix(VERSION))?;
+        let mut out = VERSION.to_vec();
+        let head = memchr::memmem::find(rest, b"\r\n\r\n")? + 2;
+        match memchr::memmem::find(&rest[..head], CLOSE) {
+            Some(at) => {
+                out.extend_from_slice(&rest[..at + 2]);
+                out.extend_from_slice(&rest[at + CLOSE.len()..]);
+            }
+            None => out.extend_from_slice(rest),
+        }
+        Some(out)
     }
 }
 
@@ -665,6 +765,9 @@ impl Future for Answer {
                 return Poll::Pending;
             };
             let is_head = exchange.is_head;
+            if let Some(http) = io.http(slot) {
+                http.head_due = true;
+            }
             let date = io.date().to_owned();
             Poll::Ready(Ok(build(slot, serial, is_head, *response, &date)))
         })
@@ -740,7 +843,8 @@ fn build(
     {
         out.extensions_mut().insert(reason);
     }
-    crate::hub::field_case::teach(&mut out);
+    let whole = matches!(out.body().kind, Kind::Whole(_) | Kind::Pieces(Some(_)));
+    crate::hub::field_case::teach(&mut out, whole);
     out
 }
 

@@ -492,6 +492,12 @@ impl IoThread {
                     }
                     self.end_socket(slot, 1006, "", Farewell::Nothing);
                 }
+                Command::Answered { slot } => {
+                    if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
+                        socket.owed = socket.owed.saturating_sub(1);
+                    }
+                }
+                Command::Leave { slot } => self.envs[env].topics.remove_all(slot),
                 Command::Release { slot } => self.release(env, slot),
                 Command::Pause { slot } => self.set_paused(slot, true),
                 Command::Resume { slot } => self.set_paused(slot, false),
@@ -594,6 +600,9 @@ impl IoThread {
             connection.active = now;
             socket.settled -= size;
             self.round.add(slot, socket, source, start, len, batch);
+            if !socket.outbox.is_empty() {
+                connection.shared.set_settled(socket.settled);
+            }
         }
         for slot in overflowed {
             if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
@@ -744,6 +753,7 @@ impl IoThread {
             let gone = self
                 .round
                 .write(connection, batch, &mut self.gather)
+                .and_then(|()| writer::flush_outbox(connection))
                 .is_err();
             self.after_write(slot, gone);
         }
@@ -782,6 +792,7 @@ impl IoThread {
         if shared.set_blocked(blocked) {
             env.port.note_blocked(socket.id, blocked);
             if !blocked
+                && !gone
                 && matches!(socket.state, SocketState::Open)
                 && server.config.wants_drains.load(Ordering::Relaxed)
             {

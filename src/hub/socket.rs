@@ -188,17 +188,21 @@ impl IoThread {
                 .decode(&self.scratch[..n], limits, &mut batch.arena, &mut |frame| {
                     frames.push(frame)
                 });
+        // A pong may not overtake the answers to messages in front of its ping, nor follow a close among them: behind
+        // messages it is JavaScript's turn first.
+        let mut behind_messages = false;
         for frame in frames.drain(..) {
             let kind = match frame.kind {
                 FrameKind::Text { ascii: true } => MessageKind::Ascii,
                 FrameKind::Text { ascii: false } => MessageKind::Utf8,
                 FrameKind::Binary => MessageKind::Binary,
                 FrameKind::Ping | FrameKind::Pong | FrameKind::Close => {
-                    self.control(slot, frame);
+                    self.control(slot, frame, behind_messages);
                     continue;
                 }
             };
             if wants_messages {
+                behind_messages = true;
                 let batch = &mut self.envs[env].batch;
                 match frame.payload {
                     Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
@@ -220,7 +224,7 @@ impl IoThread {
         self.flush_soon();
     }
 
-    fn control(&mut self, slot: u32, frame: Frame) {
+    fn control(&mut self, slot: u32, frame: Frame, behind_messages: bool) {
         let Some(connection) = self
             .slots
             .get_mut(slot as usize)
@@ -229,7 +233,7 @@ impl IoThread {
             return;
         };
         let env = connection.env;
-        let Phase::Socket(socket) = &connection.phase else {
+        let Phase::Socket(socket) = &mut connection.phase else {
             return;
         };
         let id = socket.id;
@@ -239,6 +243,12 @@ impl IoThread {
         };
         let payload = start..start + len;
         match frame.kind {
+            FrameKind::Ping if behind_messages || socket.owed > 0 => {
+                socket.owed += 1;
+                self.envs[env]
+                    .batch
+                    .push_message(id, MessageKind::PingOwed, start, len);
+            }
             FrameKind::Ping => {
                 let limit = match config.backpressure_limit.load(Ordering::Relaxed) {
                     0 => PONG_LIMIT,

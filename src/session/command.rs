@@ -77,6 +77,11 @@ pub enum Command {
         /// The connection's slot.
         slot: u32,
     },
+    /// The socket receives no more of any topic.
+    Leave {
+        /// The connection's slot.
+        slot: u32,
+    },
     /// More waits for the socket than its server allows: end it, and say so with a close event.
     Overflow {
         /// The connection's slot.
@@ -84,6 +89,11 @@ pub enum Command {
     },
     /// The close event of this socket has been handled; its slot may be used again.
     Release {
+        /// The connection's slot.
+        slot: u32,
+    },
+    /// A ping that came behind messages has had its turn; its pong, if any, is among the sends.
+    Answered {
         /// The connection's slot.
         slot: u32,
     },
@@ -137,6 +147,8 @@ pub enum Request {
     },
     /// Answer.
     Respond(Box<Response>),
+    /// Answer with nothing but the status and the lines, and end the connection: hyper would add fields of its own.
+    Refuse(Box<Response>),
     /// More of the response's body.
     Chunk {
         /// The bytes.

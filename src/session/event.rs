@@ -15,6 +15,8 @@ pub enum MessageKind {
     Binary,
     /// A ping's payload; the pong is already on its way.
     Ping,
+    /// A ping's payload, behind messages that JavaScript has not handled: the pong is sent when it has.
+    PingOwed,
     /// A pong's payload.
     Pong,
 }

@@ -1,0 +1,178 @@
+// @ts-check
+// The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients.
+
+import process from "node:process";
+import { request } from "./client.js";
+
+/**
+ * @typedef {import("./program.js").Program} Program
+ * @typedef {import("./client.js").Client} Client
+ *
+ * @typedef {object} End
+ * @property {string} title
+ * @property {(tools: { program: Program, round: number, clients: number }) => number} worker   returns its port
+ * @property {(tools: { clients: Client[], port: number }) => unknown} [drive]   by default the clients keep messages
+ *   under way
+ * @property {number} [workers]   at the same time, by default 1
+ * @property {number} [clients]   of each worker, by default 4
+ * @property {boolean} [isEarly]   terminated while it starts: it may have no server yet
+ * @property {boolean} [isUnheard]   clients may miss messages
+ * @property {boolean} [endsItself]   not terminated
+ * @property {number} [code]   exit code of a worker that ends itself
+ * @property {string} [error]   the exception that ends it
+ */
+
+const WINDOW = 32;
+
+/** @type {End[]} */
+export const TERMINATIONS = [
+  {
+    title: "while it answers messages",
+    worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
+  },
+  {
+    title: "while it answers clients that send without pause",
+    isUnheard: true,
+    worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
+    drive({ clients }) {
+      for (const client of clients) client.flood();
+    },
+  },
+  {
+    title: "in a publish storm",
+    clients: 12,
+    worker({ program, clients }) {
+      const storm = () => {
+        program.publish(20);
+        setImmediate(storm);
+      };
+      return program.serve({
+        open() {
+          if (program.sockets.size === clients) setTimeout(storm, 1);
+        },
+      });
+    },
+    drive() {},
+  },
+  {
+    title: "inside corks",
+    worker: ({ program }) =>
+      program.serve({
+        message: (ws) =>
+          ws.cork(() => {
+            for (let i = 0; i < 4; i++) program.send(ws);
+          }),
+      }),
+    drive({ clients }) {
+      // Each message brings four, so that a window would grow without end.
+      for (const client of clients) client.send(200);
+    },
+  },
+  {
+    title: "while JavaScript computes and messages wait",
+    worker: ({ program, clients }) =>
+      program.serve({
+        message(ws) {
+          program.send(ws);
+          while (program.received > clients);
+        },
+      }),
+  },
+  {
+    title: "with requests in flight",
+    worker({ program }) {
+      const stream = () =>
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new Uint8Array(1000)),
+        });
+      return program.serve({
+        fetch: ({ url }) => (url.endsWith("/stream") ? new Response(stream()) : new Promise(() => {})),
+        message: (ws) => program.send(ws),
+      });
+    },
+    drive({ clients, port }) {
+      for (const client of clients) client.load(WINDOW);
+      for (const target of ["/stream", "/never", "/stream", "/never"]) request(port, target);
+    },
+  },
+  {
+    title: "with a client that does not read",
+    isUnheard: true,
+    worker({ program }) {
+      const bytes = new Uint8Array(64 << 10);
+      return program.serve({
+        message(ws) {
+          program.send(ws);
+          for (let i = 0; ws.data.id === 0 && i < 20; i++) ws.send(bytes);
+        },
+      });
+    },
+    drive({ clients }) {
+      clients[0].pause();
+      for (const client of clients) client.load(WINDOW);
+    },
+  },
+  {
+    title: "while connections come and go",
+    isUnheard: true,
+    worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
+    drive({ clients, port }) {
+      for (const client of clients.slice(1)) client.load(WINDOW);
+      clients[0].close();
+      for (let i = 0; i < 20; i++) void request(port, "/");
+    },
+  },
+  {
+    title: "three at once, each with a server",
+    workers: 3,
+    worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
+  },
+  {
+    title: "while it starts",
+    isEarly: true,
+    worker: ({ program }) => program.serve({}),
+  },
+];
+
+/** @type {End[]} */
+export const OWN_ENDS = [
+  {
+    title: "process.exit() in message",
+    code: 5,
+    worker: ({ program, round }) =>
+      program.serve({
+        message(ws) {
+          program.send(ws);
+          if (program.received > round * 20) process.exit(5);
+        },
+      }),
+  },
+  {
+    title: "an exception in message that nobody catches",
+    code: 1,
+    error: "nobody catches this",
+    worker: ({ program, round }) =>
+      program.serve({
+        message(ws) {
+          program.send(ws);
+          if (program.received > round * 20) throw new Error("nobody catches this");
+        },
+      }),
+  },
+  {
+    title: "the natural end after stop(true)",
+    code: 0,
+    worker: ({ program, round }) =>
+      program.serve({
+        message(ws) {
+          program.send(ws);
+          if (program.received === 1 + round * 20) program.server.stop(true);
+        },
+      }),
+  },
+].map((end) => ({ ...end, endsItself: true }));
+
+/** @param {{ clients: Client[] }} tools */
+export function keepBusy({ clients }) {
+  for (const client of clients) client.load(WINDOW);
+}
