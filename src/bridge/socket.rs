@@ -270,11 +270,25 @@ impl EnvState {
             .map_or((usize::MAX, NOBODY), |s| (s.thread, s.slot))
     }
 
+    /// Notes what the queues of blocked sockets say, in front of a publish.
+    fn ask_blocked(&self, out: &mut Out) {
+        out.said.clear();
+        let Some(ids) = self.port.blocked_ids() else {
+            return;
+        };
+        for id in ids {
+            if let Some(socket) = out.sockets.get_mut(id) {
+                let answer = socket.answer();
+                out.said.push((id, answer));
+            }
+        }
+    }
+
     /// `n`, or `-1 - n` when JavaScript has to look who is blocked.
-    fn published(&self, n: usize) -> Value {
+    fn published(&self, out: &Out, n: usize) -> Value {
         let n = n as f64;
-        self.js
-            .number(if self.port.has_blocked() { -1.0 - n } else { n })
+        let clear = out.said.is_empty();
+        self.js.number(if clear { n } else { -1.0 - n })
     }
 
     fn socket<R>(&self, id: Value, f: impl FnOnce(&mut Out, &mut JsSocketRef) -> R) -> Option<R> {
