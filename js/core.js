@@ -1,5 +1,6 @@
 // @ts-check
 // The state of one server, shared by its Server object, its sockets and its requests.
+import { rmSync } from "node:fs";
 import { N, releaseLoop, retainLoop } from "./native.js";
 import { HTTP_IDLE_TIMEOUT, MAX_REQUEST_BODY_SIZE, nativeSettings, noWebSocket } from "./options.js";
 import { TopicTable } from "./topics.js";
@@ -87,6 +88,8 @@ export class ServerCore {
     if (this.isStopping) return;
     this.isStopping = true;
     N.stopListening(this.id);
+    const { path } = this.listening;
+    if (path !== undefined && !path.startsWith("\0")) rmSync(path, { force: true });
   }
 
   /** @returns {Promise<void>} settles when nothing of the server is left */

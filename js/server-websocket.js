@@ -41,6 +41,18 @@ const construct = Symbol("construct");
 export let createSocket;
 /** The handlers in force, undefined once the socket is closed. @type {(ws: ServerWebSocket) => WebSocketConfig | undefined} */
 export let openHandlers;
+/** Every spelling that Bun takes, and no other. @type {ReadonlyMap<unknown, number>} */
+const binaryTypeNames = new Map([
+  ["nodebuffer", 0],
+  ["buffer", 0],
+  ["Buffer", 0],
+  ["arraybuffer", 1],
+  ["ArrayBuffer", 1],
+  ["uint8array", 2],
+  ["Uint8Array", 2],
+  ["blob", 3],
+]);
+
 /** Position of the socket's binary type in `binaryTypes`. @type {(ws: ServerWebSocket) => number} */
 export let binaryTypeIndex;
 /** The connection ended from outside. @type {(ws: ServerWebSocket, code: number, reason: string) => void} */
@@ -300,9 +312,8 @@ export class ServerWebSocket {
 
   set binaryType(type) {
     if (!isSocket(this)) throw invalidThis("ServerWebSocket", this);
-    const name = typeof type === "string" ? type.toLowerCase() : "";
-    const index = name === "buffer" ? 0 : binaryTypes.indexOf(/** @type {any} */ (name));
-    if (index < 0) {
+    const index = binaryTypeNames.get(type);
+    if (index === undefined) {
       throw new Error(`binaryType must be either "uint8array", "arraybuffer", "nodebuffer" or "blob"`);
     }
     this.#flags = (this.#flags & ((1 << TYPE_SHIFT) - 1)) | (index << TYPE_SHIFT);

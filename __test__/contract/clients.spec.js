@@ -9,13 +9,14 @@ import { gate, within } from "../support/wait.js";
 /** The platform's WebSocket, where there is one. @type {any} */
 const PlatformWebSocket = /** @type {any} */ (globalThis).WebSocket;
 
-/** The ws package, out of the runtimes folder. @returns {any} */
+/** The ws package, out of the runtimes folder or the root's own development packages. @returns {any} */
 function load() {
-  try {
-    return createRequire(new URL("../runtimes/package.json", import.meta.url))("ws");
-  } catch {
-    return undefined;
+  for (const base of ["../runtimes/package.json", "../../package.json"]) {
+    try {
+      return createRequire(new URL(base, import.meta.url))("ws");
+    } catch {}
   }
+  return undefined;
 }
 
 const ws = load();

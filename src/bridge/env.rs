@@ -159,7 +159,11 @@ impl EnvState {
         if socket.shared.is_blocked() || socket.overflowed {
             return self.verdict_blocked(out, id);
         }
-        let limit = socket.shared.config.backpressure_limit.load(Ordering::Relaxed) as i64;
+        let limit = socket
+            .shared
+            .config
+            .backpressure_limit
+            .load(Ordering::Relaxed) as i64;
         let unseen = (limit / 2).clamp(*UNSEEN.start(), *UNSEEN.end());
         if socket.added - socket.seen <= unseen || limit == 0 {
             return Verdict::Free;

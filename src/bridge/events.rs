@@ -191,10 +191,7 @@ impl EnvState {
         match kind {
             MessageKind::Ascii => self.js.latin1(payload),
             MessageKind::Utf8 => self.js.utf8(payload),
-            MessageKind::Binary
-            | MessageKind::Ping
-            | MessageKind::PingOwed
-            | MessageKind::Pong => {
+            MessageKind::Binary | MessageKind::Ping | MessageKind::PingOwed | MessageKind::Pong => {
                 self.js.array_buffer(payload)
             }
         }
@@ -223,8 +220,7 @@ impl EnvState {
             Ok(value) => {
                 // Deno reads undefined as 0; neither says that the rest has to wait.
                 let handled = self.js.as_i32(value).filter(|handled| *handled > 0)?;
-                let next = chunk.positions[..count].get(handled as usize)
-                    .copied();
+                let next = chunk.positions[..count].get(handled as usize).copied();
                 Some(Stop {
                     next,
                     outcome: Outcome::Yield,

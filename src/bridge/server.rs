@@ -317,9 +317,13 @@ unsafe extern "C" fn respond(env: sys::napi_env, info: sys::napi_callback_info) 
                 close: mode & MODE_CLOSE != 0,
             };
             let response = Box::new(response);
-        let bare = mode & MODE_BARE != 0;
-        let request = if bare { Request::Refuse(response) } else { Request::Respond(response) };
-        state.answer(rid, request)
+            let bare = mode & MODE_BARE != 0;
+            let request = if bare {
+                Request::Refuse(response)
+            } else {
+                Request::Respond(response)
+            };
+            state.answer(rid, request)
         },
     )
 }

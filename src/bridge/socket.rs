@@ -205,7 +205,8 @@ impl EnvState {
 
     /// Whether the program has a handler for pings of this socket.
     pub(super) fn wants_pings(&self, id: u32) -> bool {
-        let wants = |socket: &mut JsSocket| socket.shared.config.wants_pings.load(Ordering::Relaxed);
+        let wants =
+            |socket: &mut JsSocket| socket.shared.config.wants_pings.load(Ordering::Relaxed);
         self.out.borrow_mut().sockets.get_mut(id).is_some_and(wants)
     }
 
@@ -315,7 +316,9 @@ impl EnvState {
     /// Waits until the I/O thread knows: what it reads afterwards would be delivered to a program that asked for nothing.
     fn pause(&self, id: Value) -> Value {
         self.socket(id, |out, socket| {
-            out.lanes[socket.thread].commands.push(Command::Pause { slot: socket.slot });
+            out.lanes[socket.thread]
+                .commands
+                .push(Command::Pause { slot: socket.slot });
             self.hand_over(out);
             self.port.settle(socket.thread, PATIENCE);
         });
@@ -449,9 +452,7 @@ unsafe extern "C" fn drop_topic(env: sys::napi_env, info: sys::napi_callback_inf
 
 /// `pause(id)`: nothing that arrives from now on is read.
 unsafe extern "C" fn pause(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<1>(env, info, |state, [id]| {
-        state.pause(id)
-    })
+    guarded::<1>(env, info, |state, [id]| state.pause(id))
 }
 
 /// `resume(id)`.
@@ -488,7 +489,9 @@ unsafe extern "C" fn queue_state(env: sys::napi_env, info: sys::napi_callback_in
         let id = state.js.as_u32(id);
         let out = state.out.borrow();
         let said = out.said.iter().find(|(other, _)| *other == id);
-        state.js.number(said.map_or(1.0, |(_, answer)| f64::from(*answer)))
+        state
+            .js
+            .number(said.map_or(1.0, |(_, answer)| f64::from(*answer)))
     })
 }
 
@@ -496,7 +499,9 @@ unsafe extern "C" fn queue_state(env: sys::napi_env, info: sys::napi_callback_in
 unsafe extern "C" fn blocked_sockets(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<0>(env, info, |state, []| {
         let out = state.out.borrow();
-        state.js.array(out.said.iter().map(|(id, _)| state.js.u32(*id)))
+        state
+            .js
+            .array(out.said.iter().map(|(id, _)| state.js.u32(*id)))
     })
 }
 
@@ -509,8 +514,16 @@ impl JsSocket {
         if !self.shared.is_blocked() {
             return 1;
         }
-        let limit = self.shared.config.backpressure_limit.load(Ordering::Relaxed);
-        if limit != 0 && self.waiting() > limit { 0 } else { -1 }
+        let limit = self
+            .shared
+            .config
+            .backpressure_limit
+            .load(Ordering::Relaxed);
+        if limit != 0 && self.waiting() > limit {
+            0
+        } else {
+            -1
+        }
     }
 }
 

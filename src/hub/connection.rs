@@ -78,6 +78,8 @@ pub struct HttpPhase {
     pub close_after: bool,
     /// Whether it is counted among the server's idle connections.
     pub counted_idle: bool,
+    /// What has been read of the next request's head, and what came behind it.
+    pub head: Vec<u8>,
     /// hyper is about to write a response's head.
     pub head_due: bool,
 }

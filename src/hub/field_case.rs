@@ -15,12 +15,17 @@ use std::task::{Context, Poll, Waker};
 
 /// A message has either a length or a coding, so there are two lessons.
 const WHOLE: &[u8] = b"GET / HTTP/1.1\r\nDate: -\r\nContent-Length: 0\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n\r\n";
-const PIECES: &[u8] = b"GET / HTTP/1.1\r\nDate: -\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+const PIECES: &[u8] =
+    b"GET / HTTP/1.1\r\nDate: -\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
 
 /// Lets the response's fields keep the case of the lessons. `whole`: it has a length.
 pub(crate) fn teach<B>(response: &mut http::Response<B>, whole: bool) {
     static LEARNT: [OnceLock<Extensions>; 2] = [OnceLock::new(), OnceLock::new()];
-    let (cell, lesson) = if whole { (&LEARNT[0], WHOLE) } else { (&LEARNT[1], PIECES) };
+    let (cell, lesson) = if whole {
+        (&LEARNT[0], WHOLE)
+    } else {
+        (&LEARNT[1], PIECES)
+    };
     let learnt = cell.get_or_init(|| learn(lesson));
     response.extensions_mut().extend(learnt.clone());
 }

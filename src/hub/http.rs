@@ -140,6 +140,17 @@ impl IoThread {
         self.http(slot)?.exchange.as_deref_mut()
     }
 
+    /// What was read of the head that has now been parsed; what came behind it stays.
+    fn take_head(&mut self, slot: u32) -> Vec<u8> {
+        let Some(http) = self.http(slot) else {
+            return Vec::new();
+        };
+        let end =
+            memchr::memmem::find(&http.head, b"\r\n\r\n").map_or(http.head.len(), |at| at + 4);
+        let behind = http.head.split_off(end);
+        std::mem::replace(&mut http.head, behind)
+    }
+
     fn http_step(&mut self, slot: u32, cx: &Context<'_>) -> Step {
         let Some(connection) = self.connection(slot) else {
             return Step::Kill;
@@ -216,6 +227,7 @@ impl IoThread {
     /// A request has arrived. Returns the exchange's serial, or the answer that needs no JavaScript.
     fn request(&mut self, slot: u32, request: http::Request<Incoming>) -> Result<u32, Answer> {
         let (head, body) = request.into_parts();
+        let seen = self.take_head(slot);
         let Some(connection) = self.slots.get(slot as usize).and_then(Option::as_deref) else {
             return Err(Answer::status(http::StatusCode::SERVICE_UNAVAILABLE));
         };
@@ -234,10 +246,26 @@ impl IoThread {
         let field =
             |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
         let has_body = !body.is_end_stream();
-        let closes = head.headers.get_all(header::CONNECTION).iter().any(|value| {
-            let value = value.to_str().unwrap_or_default();
-            value.split(',').any(|token| token.trim().eq_ignore_ascii_case("close"))
-        });
+        let coded = head.headers.contains_key(header::TRANSFER_ENCODING);
+        // Two lengths for one body is how requests are smuggled past a proxy that believes in the other one (RFC 9112,
+        // 11.2). hyper goes by the coding and drops the other field, so what was read is looked at.
+        if coded && has_line(&seen, b"content-length:") {
+            return Err(Answer::status(http::StatusCode::BAD_REQUEST));
+        }
+        // A head that was not read whole in front of the request, since it was pipelined: RFC 9112, 6.3 wants the
+        // connection ended after it.
+        let unsure = coded && !has_line(&seen, b"transfer-encoding:");
+        let closes = unsure
+            || head
+                .headers
+                .get_all(header::CONNECTION)
+                .iter()
+                .any(|value| {
+                    let value = value.to_str().unwrap_or_default();
+                    value
+                        .split(',')
+                        .any(|token| token.trim().eq_ignore_ascii_case("close"))
+                });
         let handshake = match classify(
             head.method.as_str(),
             http11 && !has_body,
@@ -510,7 +538,7 @@ fn upgrade(
         head.extend_from_slice(protocol);
         head.extend_from_slice(b"\r\n");
     }
-    if !has_field(lines, "date") {
+    if !has_line(lines, b"date:") {
         let _ = write!(head, "Date: {date}\r\n");
     }
     head.extend_from_slice(b"\r\n");
@@ -553,12 +581,11 @@ fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
     }
 }
 
-/// Whether `lines` has a field of this (lower-case) name.
-fn has_field(lines: &[u8], name: &str) -> bool {
-    lines.split(|byte| *byte == b'\n').any(|line| {
+/// Whether a line of a head begins with this (lower-case) name.
+fn has_line(head: &[u8], name: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| {
         line.get(..name.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
-            && line.get(name.len()) == Some(&b':')
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
     })
 }
 
@@ -594,10 +621,18 @@ impl hyper::rt::Read for Stream {
             let want = buf.remaining().min(io.scratch.len());
             let mut read = ReadBuf::new(&mut io.scratch[..want]);
             ready!(this.read.poll_read(cx, &mut read))?;
-            buf.put_slice(read.filled());
+            let read = read.filled().len();
+            buf.put_slice(&io.scratch[..read]);
             let now = io.wheel.now();
-            if let Some(connection) = io.connection(this.slot) {
+            let connection = io.slots.get_mut(this.slot as usize);
+            if let Some(connection) = connection.and_then(Option::as_deref_mut) {
                 connection.active = now;
+                if let Phase::Http(http) = &mut connection.phase
+                    && http.exchange.is_none()
+                    && http.head.len() <= HEAD_LIMIT
+                {
+                    http.head.extend_from_slice(&io.scratch[..read]);
+                }
             }
             Poll::Ready(Ok(()))
         })
@@ -685,7 +720,9 @@ impl Stream {
         if !io_thread::with(due).flatten()? {
             return None;
         }
-        let rest = bytes.strip_prefix(OLD_VERSION).or(bytes.strip_prefix(VERSION))?;
+        let rest = bytes
+            .strip_prefix(OLD_VERSION)
+            .or(bytes.strip_prefix(VERSION))?;
         let mut out = VERSION.to_vec();
         let head = memchr::memmem::find(rest, b"\r\n\r\n")? + 2;
         match memchr::memmem::find(&rest[..head], CLOSE) {

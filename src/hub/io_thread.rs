@@ -493,7 +493,8 @@ impl IoThread {
                     self.end_socket(slot, 1006, "", Farewell::Nothing);
                 }
                 Command::Answered { slot } => {
-                    if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
+                    if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase)
+                    {
                         socket.owed = socket.owed.saturating_sub(1);
                     }
                 }
