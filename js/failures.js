@@ -1,6 +1,7 @@
 // @ts-check
 // Where a WebSocket handler's exception goes.
 import { N } from "./native.js";
+import { uncaught } from "./runtime.js";
 
 /**
  * To the server's `error` handler, or else to the host as an uncaught exception.
@@ -12,12 +13,12 @@ export function handlerFailed(handlers, ws, error) {
   // A plain call: handlers have no `this`.
   const { error: handler } = handlers;
   if (handler === undefined) {
-    N.fatal(error);
+    uncaught(error, N.fatal);
     return;
   }
   try {
     handler(error, ws);
   } catch (second) {
-    N.fatal(second);
+    uncaught(second, N.fatal);
   }
 }

@@ -3,7 +3,7 @@
 // is streamed, at the pace of the connection.
 import { ANSWERED, PENDING } from "./exchange.js";
 import { N } from "./native.js";
-import { afterMicrotasks } from "./runtime.js";
+import { afterSettling } from "./runtime.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
 
@@ -129,7 +129,7 @@ class BodyPump {
   run() {
     this.#read();
     // Bodies made of a string or of bytes have come to their end by then.
-    afterMicrotasks(() => {
+    afterSettling(() => {
       if (this.#isOver || this.#isStreaming) return;
       if (this.exchange.state === PENDING) this.#startStreaming();
       else this.#cancel();

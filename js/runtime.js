@@ -25,13 +25,26 @@ export function environment(name) {
   }
 }
 
+/** Turns of the event loop that a body made of a Blob takes to come to its end (three on Node 24). */
+const SETTLING_TURNS = 4;
+
 /**
- * Runs `callback` once the promises that can settle now have settled. Not by `nextTick`: in a callback of the addon's
- * its queue comes before the promises.
+ * Runs `callback` once what can settle without waiting for anybody has settled: promises, and reads of memory. Not by
+ * `nextTick`: in a callback of the addon's its queue comes before the promises.
  * @param {() => void} callback
  */
-export function afterMicrotasks(callback) {
-  setImmediate(callback);
+export function afterSettling(callback, turns = SETTLING_TURNS) {
+  setImmediate(turns === 1 ? callback : () => afterSettling(callback, turns - 1));
+}
+
+/**
+ * Hands an exception that nobody caught to the host. Deno's addon interface loses the value, its global does not.
+ * @param {unknown} error
+ * @param {(error: unknown) => void} fatal the addon's way
+ */
+export function uncaught(error, fatal) {
+  if (isDeno) reportError(error);
+  else fatal(error);
 }
 
 /** @param {() => void} callback may run more than once */

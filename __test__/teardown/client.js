@@ -60,7 +60,8 @@ export class Client {
         if (end < 0) return;
         socket.off("data", onData);
         socket.off("close", early);
-        if (!head.toString("latin1", 0, 12).endsWith(" 101")) reject(new Error(head.toString("latin1", 0, end)));
+        if (!head.toString("latin1", 0, 12).endsWith(" 101"))
+          reject(new Error(head.toString("latin1", 0, end)));
         else resolve(new Client(socket, head.subarray(end + 4)));
       };
       socket.on("data", onData);
@@ -85,7 +86,8 @@ export class Client {
 
   /** @param {number} count */
   send(count) {
-    if (this.#socket.writable) this.#socket.write(count === 1 ? FRAME : Buffer.concat(Array(count).fill(FRAME)));
+    if (this.#socket.writable)
+      this.#socket.write(count === 1 ? FRAME : Buffer.concat(Array(count).fill(FRAME)));
   }
 
   /** @param {string} text */

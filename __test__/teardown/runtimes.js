@@ -40,7 +40,13 @@ export function findRuntimes() {
   });
   // The very same version a second time would show nothing new.
   const isListed = nodes.some((node) => node.version === process.version);
-  const current = { name: "current", isDeno: false, path: process.execPath, version: process.version, args: [] };
+  const current = {
+    name: "current",
+    isDeno: false,
+    path: process.execPath,
+    version: process.version,
+    args: [],
+  };
   const path = denoPaths().find(version);
   const args = ["run", "-A", "--quiet", "--no-lock", "--no-check"];
   const deno = { name: "deno", isDeno: true, path, version: path, args };

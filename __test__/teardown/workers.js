@@ -12,7 +12,7 @@ import { request } from "./client.js";
  * @property {string} title
  * @property {(tools: { program: Program, round: number, clients: number }) => number} worker   returns its port
  * @property {(tools: { clients: Client[], port: number }) => unknown} [drive]   by default the clients keep messages
- *   under way
+ *   under way; a promise that it returns must be settled when the worker has ended
  * @property {number} [workers]   at the same time, by default 1
  * @property {number} [clients]   of each worker, by default 4
  * @property {boolean} [isEarly]   terminated while it starts: it may have no server yet
@@ -43,8 +43,8 @@ export const TERMINATIONS = [
     clients: 12,
     worker({ program, clients }) {
       const storm = () => {
-        program.publish(20);
-        setImmediate(storm);
+        program.publish(5);
+        setTimeout(storm, 1);
       };
       return program.serve({
         open() {
@@ -92,7 +92,7 @@ export const TERMINATIONS = [
     },
     drive({ clients, port }) {
       for (const client of clients) client.load(WINDOW);
-      for (const target of ["/stream", "/never", "/stream", "/never"]) request(port, target);
+      return Promise.all(["/stream", "/never", "/stream", "/never"].map((target) => request(port, target)));
     },
   },
   {
@@ -119,7 +119,7 @@ export const TERMINATIONS = [
     drive({ clients, port }) {
       for (const client of clients.slice(1)) client.load(WINDOW);
       clients[0].close();
-      for (let i = 0; i < 20; i++) void request(port, "/");
+      return Promise.all(Array.from({ length: 20 }, () => request(port, "/")));
     },
   },
   {

@@ -237,6 +237,8 @@ impl EnvState {
     /// An exception out of a callback: reported. Returns whether there was none, because the env is ending.
     fn report(&self) -> bool {
         match self.js.take_exception() {
+            // Deno's way of stopping a thread that is to end: there is nothing to report, and no more to run.
+            Some(error) if self.js.type_of(error) == napi_sys::ValueType::napi_null => true,
             Some(error) => {
                 self.js.fatal_exception(error);
                 false

@@ -86,6 +86,13 @@ impl IoPool {
         }
     }
 
+    /// Gives a listening socket to one of the threads.
+    pub fn listen(&self, start: ListenerStart) {
+        let thread = self.thread(start.server.id as usize % self.len());
+        thread.arrivals().listeners.push(start);
+        thread.wake();
+    }
+
     /// Wakes all threads, for example to let them see that an env has ended.
     pub fn wake_all(&self) {
         for thread in &self.threads {

@@ -2,9 +2,7 @@
 //! and what tests need to talk to its server.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
-mod client;
-
-pub(crate) use client::{RawClient, close_frame, frame, masked};
+pub(crate) mod client;
 
 use bytes::Bytes;
 use ferrows::hub::server::{DEFAULT_BACKLOG, ListenerStart};
@@ -180,6 +178,11 @@ impl Host {
         Self::start(Box::new(echo))
     }
 
+    /// A program that only looks on; the test answers.
+    pub(crate) fn passive() -> Self {
+        Self::start(Box::new(|_, _| {}))
+    }
+
     pub(crate) fn start(program: Program) -> Self {
         Self::start_on(program, false)
     }
@@ -309,6 +312,27 @@ impl Host {
     pub(crate) fn wait_close(&self) -> (u16, String) {
         self.wait_for(|seen| match seen {
             Seen::Close { code, reason, .. } => Some((*code, reason.clone())),
+            _ => None,
+        })
+    }
+
+    /// Number and target of the `n`th request.
+    #[track_caller]
+    pub(crate) fn wait_request(&self, n: usize) -> (u32, String) {
+        self.wait(|seen| {
+            let mut requests = seen.iter().filter_map(|event| match event {
+                Seen::Request { rid, target, .. } => Some((*rid, target.clone())),
+                _ => None,
+            });
+            requests.nth(n)
+        })
+    }
+
+    /// Whether the exchange ended without its response.
+    #[track_caller]
+    pub(crate) fn wait_end(&self, of: u32) -> bool {
+        self.wait_for(|seen| match seen {
+            Seen::RequestEnd { rid, aborted } if *rid == of => Some(*aborted),
             _ => None,
         })
     }
