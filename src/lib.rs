@@ -17,4 +17,11 @@ mod sync;
 pub mod wire;
 
 #[cfg(feature = "node-api")]
+#[cfg_attr(
+    test,
+    allow(
+        dead_code,
+        reason = "napi-derive registers nothing in a test executable"
+    )
+)]
 mod bridge;

@@ -65,9 +65,13 @@ fn gives_the_program_the_request_as_it_was_sent() {
     let mut client = RawClient::connect(served.address);
     client.send(b"PATCH /x?y HTTP/1.1\r\nHost: h\r\nX-Two: 1\r\nX-Latin: \xe9\r\nx-two: 2\r\n\r\n");
     let (method, target, fields, flags) = host.wait_for(|seen| match seen {
-        Seen::Request { method, target, fields, flags, .. } => {
-            Some((method.clone(), target.clone(), fields.clone(), *flags))
-        }
+        Seen::Request {
+            method,
+            target,
+            fields,
+            flags,
+            ..
+        } => Some((method.clone(), target.clone(), fields.clone(), *flags)),
         _ => None,
     });
     assert_eq!((&*method, &*target, flags), ("PATCH", "/x?y", 0));
@@ -179,8 +183,7 @@ fn reads_bodies_with_a_length_and_chunked_ones() {
     let (rid, _) = host.wait_request(0);
     let rest = body[100_000..].to_vec();
     let mut stream = client.stream.try_clone().unwrap();
-    let sender =
-        std::thread::spawn(move || std::io::Write::write_all(&mut stream, &rest).unwrap());
+    let sender = std::thread::spawn(move || std::io::Write::write_all(&mut stream, &rest).unwrap());
     assert_eq!(read_body(&host, rid), (body.clone(), Piece::End));
     sender.join().unwrap();
     host.run(move |js| js.respond(rid, 200, "", b"one"));
@@ -338,7 +341,10 @@ fn asks_for_the_body_of_a_client_that_waits_for_it() {
     client.send("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     let (rid, _) = host.wait_request(0);
     host.run(move |js| js.answer(rid, Request::ReadBody));
-    assert_eq!(client.take_to(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(
+        client.take_to(b"\r\n\r\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+    );
     client.send("body");
     let data = host.wait_for(|seen| match seen {
         Seen::Body { piece, .. } => Some(piece.clone()),
@@ -412,7 +418,8 @@ fn refuses_bodies_over_the_limit_and_takes_those_at_it() {
     assert_eq!(client.response().1, b"all");
 
     // A chunked body says its length only as it comes.
-    client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n01234567\r\n");
+    client
+        .send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n01234567\r\n");
     let (rid, _) = host.wait_request(1);
     host.run(move |js| js.answer(rid, Request::ReadBody));
     host.wait_for(|seen| match seen {
@@ -422,7 +429,10 @@ fn refuses_bodies_over_the_limit_and_takes_those_at_it() {
     client.send("3\r\n890\r\n0\r\n\r\n");
     host.run(move |js| js.answer(rid, Request::ReadBody));
     host.wait_for(|seen| {
-        let failed = Seen::Body { rid, piece: Piece::Failed };
+        let failed = Seen::Body {
+            rid,
+            piece: Piece::Failed,
+        };
         (*seen == failed).then_some(())
     });
     assert_eq!(client.response().0.status, 413);
@@ -449,7 +459,9 @@ fn tells_a_handshake_of_another_version_from_a_good_one() {
         client.send(request);
         let (rid, _) = host.wait_request(n);
         let handshake = host.wait_for(|seen| match seen {
-            Seen::Request { rid: of, handshake, .. } if *of == rid => Some(*handshake),
+            Seen::Request {
+                rid: of, handshake, ..
+            } if *of == rid => Some(*handshake),
             _ => None,
         });
         assert_eq!(handshake, expected);
@@ -631,7 +643,11 @@ fn a_request_can_have_a_timeout_of_its_own() {
     assert!(host.wait_end(rid));
 
     // And none, where the server has one: it outlives one that has the server's.
-    served.server.config.http_idle_timeout.store(1, Ordering::Relaxed);
+    served
+        .server
+        .config
+        .http_idle_timeout
+        .store(1, Ordering::Relaxed);
     let mut patient = RawClient::connect(served.address);
     patient.send(get("/"));
     let (rid, _) = host.wait_request(1);
@@ -652,7 +668,11 @@ fn a_new_timeout_holds_for_open_connections() {
     let mut client = RawClient::connect(served.address);
     client.send(get("/"));
     let (rid, _) = host.wait_request(0);
-    served.server.config.http_idle_timeout.store(1, Ordering::Relaxed);
+    served
+        .server
+        .config
+        .http_idle_timeout
+        .store(1, Ordering::Relaxed);
     assert_eq!(client.take_all(), b"");
     assert!(host.wait_end(rid));
     host.finish(&served);

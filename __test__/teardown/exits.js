@@ -147,15 +147,22 @@ export const EXITS = [
   },
   {
     title: "process.exit() behind 256 KiB to each client",
-    child: (tools) =>
-      echoUntil(tools, () => {
-        const bytes = new Uint8Array(256 << 10);
-        for (const ws of tools.program.sockets.values()) {
-          ws.send(bytes);
-          tools.program.send(ws);
-        }
-        process.exit(CODE);
+    child: ({ program, clients }) =>
+      program.serve({
+        message() {
+          if (program.received < clients) return;
+          const bytes = new Uint8Array(256 << 10);
+          for (const socket of program.sockets.values()) {
+            socket.send(bytes);
+            program.send(socket);
+          }
+          process.exit(CODE);
+        },
       }),
+    // No more than one message each: a socket that is closed with something unread drops what it was sending.
+    drive({ clients }) {
+      for (const client of clients) client.send(1);
+    },
   },
   {
     title: "process.exit() with requests in flight",

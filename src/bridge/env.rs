@@ -104,6 +104,8 @@ pub(super) struct Out {
     pub(super) scratch: Vec<u8>,
     /// What the queues of blocked sockets said to the last publish, before it was among what they hold.
     pub(super) said: Vec<(u32, i32)>,
+    /// Bytes published since the I/O threads were last known to have applied everything.
+    pub(super) published: u64,
 }
 
 /// A socket as its env sees it.

@@ -32,8 +32,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
     ts_args_type = "callbacks: Record<string, (...args: never[]) => unknown>, options: { deno: boolean }",
     ts_return_type = "Record<string, (...args: unknown[]) => unknown>"
 )]
-#[expect(clippy::needless_pass_by_value, reason = "the signature is napi's")]
-pub fn attach<'env>(
+pub(super) fn attach<'env>(
     env: &'env Env,
     callbacks: Object<'env>,
     options: Object<'env>,

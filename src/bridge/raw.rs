@@ -94,7 +94,7 @@ impl Js {
         value
     }
 
-    /// An ArrayBuffer of its own, with a copy of the bytes.
+    /// An `ArrayBuffer` of its own, with a copy of the bytes.
     #[inline]
     pub(super) fn array_buffer(self, bytes: &[u8]) -> Value {
         let mut value = ptr::null_mut();
@@ -191,14 +191,14 @@ impl Js {
         out.reserve(units * 3 + 1);
         let start = out.len();
         let mut written = 0;
-        let room = out.capacity() - start;
-        // SAFETY: the spare capacity is ours to fill, and `room` is its size; the call writes `written` bytes and a NUL.
+        let spare = out.spare_capacity_mut();
+        // SAFETY: the spare capacity is ours to fill; the call writes `written` bytes and a NUL, and no more than it has.
         unsafe {
             sys::napi_get_value_string_utf8(
                 self.0,
                 value,
-                out.as_mut_ptr().add(start).cast(),
-                room,
+                spare.as_mut_ptr().cast(),
+                spare.len(),
                 &raw mut written,
             )
         };
@@ -247,7 +247,7 @@ impl Js {
         String::from_utf8(out).ok()
     }
 
-    /// Calls `f` with the bytes of an ArrayBuffer, a SharedArrayBuffer or a view of one; with none for anything else,
+    /// Calls `f` with the bytes of an `ArrayBuffer`, a `SharedArrayBuffer` or a view of one; with none for anything else,
     /// and for a detached one.
     pub(super) fn with_bytes<R>(self, value: Value, f: impl FnOnce(&[u8]) -> R) -> R {
         let (data, len) = self.bytes(value);
@@ -264,11 +264,10 @@ impl Js {
         let mut len = 0;
         let mut offset = 0;
         let mut buffer = ptr::null_mut();
-        // SAFETY: a live handle; each call fails for other kinds of value and leaves the results alone. Kinds of typed
-        // array that Node-API does not know (shared ones in some hosts) fail here and are copied by the caller.
-        unsafe {
-            let mut kind = 0;
-            if sys::napi_get_typedarray_info(
+        let mut kind = 0;
+        // SAFETY: a live handle; for another kind of value the call fails and leaves the results alone.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(
                 self.0,
                 value,
                 &raw mut kind,
@@ -276,28 +275,33 @@ impl Js {
                 &raw mut data,
                 &raw mut buffer,
                 &raw mut offset,
-            ) == sys::Status::napi_ok
-            {
-                return (data, len * element_size(kind));
-            }
-            if sys::napi_get_arraybuffer_info(self.0, value, &raw mut data, &raw mut len)
-                == sys::Status::napi_ok
-            {
-                return (data, len);
-            }
-            if sys::napi_get_dataview_info(
+            )
+        };
+        if status == sys::Status::napi_ok {
+            return (data, len * element_size(kind));
+        }
+        // SAFETY: as above.
+        let status =
+            unsafe { sys::napi_get_arraybuffer_info(self.0, value, &raw mut data, &raw mut len) };
+        if status == sys::Status::napi_ok {
+            return (data, len);
+        }
+        // SAFETY: as above.
+        let status = unsafe {
+            sys::napi_get_dataview_info(
                 self.0,
                 value,
                 &raw mut len,
                 &raw mut data,
                 &raw mut buffer,
                 &raw mut offset,
-            ) == sys::Status::napi_ok
-            {
-                return (data, len);
-            }
+            )
+        };
+        if status == sys::Status::napi_ok {
+            (data, len)
+        } else {
+            (ptr::null_mut(), 0)
         }
-        (ptr::null_mut(), 0)
     }
 
     /// Calls a function with `this` undefined.
@@ -443,5 +447,5 @@ fn element_size(kind: sys::napi_typedarray_type) -> usize {
     }
 }
 
-/// Float16Array, newer than the bindings.
+/// `Float16Array`, newer than the bindings.
 const FLOAT16_ARRAY: i32 = 11;

@@ -90,6 +90,13 @@ unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -
     })
 }
 
+#[cfg_attr(
+    unix,
+    expect(
+        clippy::unnecessary_wraps,
+        reason = "elsewhere there are no unix sockets"
+    )
+)]
 fn bind_of(js: Js, options: Value) -> Result<Bind, BindError> {
     let backlog = js
         .as_i32(js.get(options, "backlog"))

@@ -1,4 +1,4 @@
-//! The functions that WebSockets use: the hot ones. The JavaScript layer has checked states and arguments.
+//! The functions that `WebSockets` use: the hot ones. The JavaScript layer has checked states and arguments.
 
 use super::env::{EnvState, JsSocket, Out, PATIENCE, Verdict};
 use super::lifecycle::guarded;
@@ -271,22 +271,36 @@ impl EnvState {
             .map_or((usize::MAX, NOBODY), |s| (s.thread, s.slot))
     }
 
-    /// Notes what the queues of blocked sockets say, in front of a publish.
+    /// Notes what the queues of blocked sockets say, in front of a publish, and holds the I/O threads to it.
     fn ask_blocked(&self, out: &mut Out) {
         out.said.clear();
         let Some(ids) = self.port.blocked_ids() else {
+            out.published = 0;
             return;
         };
+        if out.published > 0 && ids.iter().any(|id| out.is_unsure(*id)) {
+            // What was published last is not among what waits yet, and makes the difference.
+            self.hand_over(out);
+            for thread in 0..self.pool.len() {
+                self.port.settle(thread, PATIENCE);
+            }
+            out.published = 0;
+        }
         for id in ids {
             if let Some(socket) = out.sockets.get_mut(id) {
                 let answer = socket.answer();
                 out.said.push((id, answer));
+                if answer == 0 {
+                    let (thread, slot) = (socket.thread, socket.slot);
+                    out.lanes[thread].commands.push(Command::Skip { slot });
+                }
             }
         }
     }
 
     /// `n`, or `-1 - n` when JavaScript has to look who is blocked.
-    fn published(&self, out: &Out, n: usize) -> Value {
+    fn published(&self, out: &mut Out, n: usize) -> Value {
+        out.published += n as u64;
         let n = n as f64;
         let clear = out.said.is_empty();
         self.js.number(if clear { n } else { -1.0 - n })
@@ -394,7 +408,7 @@ unsafe extern "C" fn publish_binary(env: sys::napi_env, info: sys::napi_callback
             }
             bytes.len()
         });
-        state.published(&out, n)
+        state.published(&mut out, n)
     })
 }
 
@@ -503,6 +517,22 @@ unsafe extern "C" fn blocked_sockets(env: sys::napi_env, info: sys::napi_callbac
             .js
             .array(out.said.iter().map(|(id, _)| state.js.u32(*id)))
     })
+}
+
+impl Out {
+    /// Whether what is on its way to the I/O threads decides whether a blocked socket is over its limit.
+    fn is_unsure(&mut self, id: u32) -> bool {
+        let published = self.published;
+        self.sockets.get_mut(id).is_some_and(|socket| {
+            let limit = socket
+                .shared
+                .config
+                .backpressure_limit
+                .load(Ordering::Relaxed);
+            let waiting = socket.waiting();
+            limit != 0 && waiting <= limit && waiting + published > limit
+        })
+    }
 }
 
 impl JsSocket {

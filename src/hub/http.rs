@@ -200,8 +200,8 @@ impl IoThread {
             }
             Poll::Ready(None) => BodyChunk::End,
             Poll::Ready(Some(Err(_))) => BodyChunk::Failed,
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
                     exchange.received += data.len() as u64;
                     if exchange.received > limit {
                         exchange.refuse_body();
@@ -210,13 +210,12 @@ impl IoThread {
                         exchange.body = Some(body);
                         BodyChunk::Data(data)
                     }
-                }
-                // Trailers: nobody asks for them.
-                Err(_) => {
+                } else {
+                    // Trailers: nobody asks for them.
                     exchange.body = Some(body);
                     return true;
                 }
-            },
+            }
         };
         exchange.reading = false;
         self.envs[env].batch.push_body(slot, serial, chunk);
@@ -332,10 +331,10 @@ impl IoThread {
         let Phase::Http(phase) = &mut connection.phase else {
             return;
         };
-        if !phase
+        if phase
             .exchange
             .as_ref()
-            .is_some_and(|exchange| exchange.serial == serial)
+            .is_none_or(|exchange| exchange.serial != serial)
         {
             return;
         }

@@ -68,6 +68,8 @@ pub(crate) struct IoThread {
     flush_waker: Option<Waker>,
     flush_due: bool,
     pub(crate) serial: u32,
+    /// Sockets that the next publish passes over.
+    skips: Vec<u32>,
     date: (u32, Box<str>),
 }
 
@@ -167,6 +169,7 @@ impl IoThread {
             flush_waker: None,
             flush_due: false,
             serial: 0,
+            skips: Vec::new(),
             date: (u32::MAX, Box::default()),
         }
     }
@@ -431,7 +434,7 @@ impl IoThread {
         for command in commands.drain(..) {
             match command {
                 Command::Send { slot, start, len } => {
-                    self.send(slot, Source::Batch, start, len, bytes)
+                    self.send(slot, Source::Batch, start, len, bytes);
                 }
                 Command::SendLarge { slot, frame, rest } => {
                     if rest {
@@ -465,7 +468,7 @@ impl IoThread {
                     }
                 }
                 Command::Unsubscribe { slot, topic } => {
-                    self.envs[env].topics.unsubscribe(slot, topic)
+                    self.envs[env].topics.unsubscribe(slot, topic);
                 }
                 Command::Close {
                     slot,
@@ -485,19 +488,14 @@ impl IoThread {
                     self.close(env, slot, false);
                 }
                 Command::Terminate { slot } => self.close(env, slot, true),
-                Command::Overflow { slot } => {
-                    if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase)
-                    {
-                        writer::drop_outbox(socket);
-                    }
-                    self.end_socket(slot, 1006, "", Farewell::Nothing);
-                }
+                Command::Overflow { slot } => self.overflow(slot),
                 Command::Answered { slot } => {
                     if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase)
                     {
                         socket.owed = socket.owed.saturating_sub(1);
                     }
                 }
+                Command::Skip { slot } => self.skips.push(slot),
                 Command::Leave { slot } => self.envs[env].topics.remove_all(slot),
                 Command::Release { slot } => self.release(env, slot),
                 Command::Pause { slot } => self.set_paused(slot, true),
@@ -580,19 +578,12 @@ impl IoThread {
             if !socket.accepts() {
                 continue;
             }
-            if !socket.outbox.is_empty() {
-                let limit = connection
-                    .server
-                    .config
-                    .backpressure_limit
-                    .load(Ordering::Relaxed);
-                if limit != 0 && socket.outbox.len() as u64 > limit {
-                    if connection
-                        .server
-                        .config
-                        .close_on_backpressure_limit
-                        .load(Ordering::Relaxed)
-                    {
+            let skipped = !self.skips.is_empty() && self.skips.contains(&slot);
+            if skipped || !socket.outbox.is_empty() {
+                let config = &connection.server.config;
+                let limit = config.backpressure_limit.load(Ordering::Relaxed);
+                if skipped || limit != 0 && socket.outbox.len() as u64 > limit {
+                    if config.close_on_backpressure_limit.load(Ordering::Relaxed) {
                         overflowed.push(slot);
                     }
                     continue;
@@ -605,12 +596,18 @@ impl IoThread {
                 connection.shared.set_settled(socket.settled);
             }
         }
+        self.skips.clear();
         for slot in overflowed {
-            if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
-                writer::drop_outbox(socket);
-            }
-            self.end_socket(slot, 1006, "", Farewell::Nothing);
+            self.overflow(slot);
         }
+    }
+
+    /// More waits for the socket than its server allows: what waits is dropped, and the socket ended.
+    fn overflow(&mut self, slot: u32) {
+        if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
+            writer::drop_outbox(socket);
+        }
+        self.end_socket(slot, 1006, "", Farewell::Nothing);
     }
 
     fn set_paused(&mut self, slot: u32, paused: bool) {
@@ -699,7 +696,7 @@ impl IoThread {
                     match farewell {
                         Farewell::Nothing => abrupt = true,
                         Farewell::Echo(payload) => {
-                            put_frame(&mut self.round.local, Opcode::Close, payload)
+                            put_frame(&mut self.round.local, Opcode::Close, payload);
                         }
                         Farewell::Error(error) => {
                             put_close(
@@ -914,13 +911,12 @@ impl IoThread {
                     "WebSocket timed out from inactivity",
                     Farewell::Nothing,
                 ),
-                SocketState::Ended(_) => {}
+                SocketState::Ended(_) | SocketState::Finished => {}
                 SocketState::Closing { .. } => {
                     // The peer neither reads nor answers FIN: enough.
                     socket.state = SocketState::Finished;
                     connection.wake();
                 }
-                SocketState::Finished => {}
             },
             Phase::Dead => {}
         }
@@ -939,7 +935,7 @@ impl IoThread {
 
     // --- servers ---
 
-    /// A server stops listening. Its WebSockets stay.
+    /// A server stops listening. Its `WebSockets` stay.
     fn stop(&mut self, server: u32, force: bool) {
         let mut stopped = Vec::new();
         self.listeners.retain(|listener| {

@@ -78,10 +78,9 @@ impl IoThread {
                 // What still comes is read and dropped: closing with it unread would reset the connection, and the
                 // peer might lose what it has not read of ours.
                 SocketState::Closing { fin, .. } => match read_some(read, cx, &mut self.scratch) {
-                    Read::Pending => return Poll::Pending,
                     Read::Bytes(_) => {}
                     Read::End if *fin => return self.finish(slot),
-                    Read::End => return Poll::Pending,
+                    Read::End | Read::Pending => return Poll::Pending,
                 },
                 SocketState::Finished => return self.finish(slot),
             }
@@ -186,7 +185,7 @@ impl IoThread {
             socket
                 .decoder
                 .decode(&self.scratch[..n], limits, &mut batch.arena, &mut |frame| {
-                    frames.push(frame)
+                    frames.push(frame);
                 });
         // A pong may not overtake the answers to messages in front of its ping, nor follow a close among them: behind
         // messages it is JavaScript's turn first.
@@ -197,7 +196,7 @@ impl IoThread {
                 FrameKind::Text { ascii: false } => MessageKind::Utf8,
                 FrameKind::Binary => MessageKind::Binary,
                 FrameKind::Ping | FrameKind::Pong | FrameKind::Close => {
-                    self.control(slot, frame, behind_messages);
+                    self.control(slot, &frame, behind_messages);
                     continue;
                 }
             };
@@ -224,7 +223,7 @@ impl IoThread {
         self.flush_soon();
     }
 
-    fn control(&mut self, slot: u32, frame: Frame, behind_messages: bool) {
+    fn control(&mut self, slot: u32, frame: &Frame, behind_messages: bool) {
         let Some(connection) = self
             .slots
             .get_mut(slot as usize)
@@ -238,9 +237,10 @@ impl IoThread {
         };
         let id = socket.id;
         let config = &connection.server.config;
-        let Payload::Arena { start, len } = frame.payload else {
+        let Payload::Arena { start, len } = &frame.payload else {
             return;
         };
+        let (start, len) = (*start, *len);
         let payload = start..start + len;
         match frame.kind {
             FrameKind::Ping if behind_messages || socket.owed > 0 => {

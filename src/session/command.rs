@@ -77,6 +77,11 @@ pub enum Command {
         /// The connection's slot.
         slot: u32,
     },
+    /// The next publish is not for this socket: its queue was full when JavaScript was told so.
+    Skip {
+        /// The connection's slot.
+        slot: u32,
+    },
     /// The socket receives no more of any topic.
     Leave {
         /// The connection's slot.

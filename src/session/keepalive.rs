@@ -25,7 +25,7 @@ pub struct Keepalive {
 impl Keepalive {
     /// What is due for a connection last heard of (or sent to) in second `active`, pinged since or not.
     ///
-    /// The second in which something happened is not over when its number is noted, so deadlines lie one grid step
+    /// Something that happened in second `active` may have happened at its end, so every deadline lies one grid step
     /// later: never earlier than asked.
     pub fn due(self, active: u32, pinged: bool, now: u32) -> Due {
         if self.idle_timeout == 0 {
@@ -38,7 +38,7 @@ impl Keepalive {
         if !self.send_pings || pinged {
             return Due::At(expires);
         }
-        let ping = active.saturating_add(self.idle_timeout - self.ping_margin());
+        let ping = expires - self.ping_margin();
         if now >= ping {
             Due::Ping
         } else {
@@ -76,9 +76,9 @@ mod tests {
     fn pings_come_before_the_end_by_the_margin() {
         for (timeout, ping) in [(8, 4), (12, 8), (24, 16), (32, 16), (120, 104)] {
             let rules = rules(timeout, true);
-            assert_eq!(rules.due(100, false, 100), Due::At(100 + ping));
-            assert_eq!(rules.due(100, false, 100 + ping), Due::Ping);
-            assert_eq!(rules.due(100, true, 100 + ping), Due::At(100 + timeout + 1));
+            assert_eq!(rules.due(100, false, 100), Due::At(101 + ping));
+            assert_eq!(rules.due(100, false, 101 + ping), Due::Ping);
+            assert_eq!(rules.due(100, true, 101 + ping), Due::At(100 + timeout + 1));
         }
     }
 

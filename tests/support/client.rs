@@ -94,7 +94,9 @@ impl RawClient {
     pub(crate) fn take_to(&mut self, end: &[u8]) -> Vec<u8> {
         let mut from = 0;
         loop {
-            let found = self.buffer[from..].windows(end.len()).position(|w| w == end);
+            let found = self.buffer[from..]
+                .windows(end.len())
+                .position(|w| w == end);
             if let Some(at) = found {
                 return self.take(from + at + end.len());
             }
@@ -155,7 +157,9 @@ impl RawClient {
                 self.chunked()
             }
             None => {
-                let len = head.field("content-length").map_or(0, |v| v.parse().unwrap());
+                let len = head
+                    .field("content-length")
+                    .map_or(0, |v| v.parse().unwrap());
                 self.take(len)
             }
         };

@@ -390,17 +390,32 @@ impl Drop for Host {
 /// The program of [`Host::echo`].
 pub(crate) fn echo(js: &mut Js, seen: &Seen) {
     match seen {
-        Seen::Request { rid, handshake: 1, .. } => {
+        Seen::Request {
+            rid, handshake: 1, ..
+        } => {
             js.upgrade(*rid, "", None);
         }
-        Seen::Request { rid, method, target, .. } => {
+        Seen::Request {
+            rid,
+            method,
+            target,
+            ..
+        } => {
             let text = format!("{method} {target}");
             js.respond(*rid, 200, "Content-Type: text/plain\r\n", text.as_bytes());
         }
-        Seen::Message { id, kind: MessageKind::Binary, payload } => {
+        Seen::Message {
+            id,
+            kind: MessageKind::Binary,
+            payload,
+        } => {
             js.send(*id, Opcode::Binary, payload);
         }
-        Seen::Message { id, kind: MessageKind::Ascii | MessageKind::Utf8, payload } => {
+        Seen::Message {
+            id,
+            kind: MessageKind::Ascii | MessageKind::Utf8,
+            payload,
+        } => {
             js.send(*id, Opcode::Text, payload);
         }
         _ => {}
@@ -456,7 +471,12 @@ impl Js {
     fn event(&mut self, thread: usize, event: Event, arena: &[u8], program: &mut Program) {
         let bytes = |start: u32, len: u32| arena[start as usize..(start + len) as usize].to_vec();
         match event {
-            Event::Message { id, kind, start, len } => {
+            Event::Message {
+                id,
+                kind,
+                start,
+                len,
+            } => {
                 self.message(id, kind, bytes(start, len), program);
             }
             Event::LargeMessage { id, kind, payload } => self.message(id, kind, *payload, program),
@@ -465,7 +485,12 @@ impl Js {
                     self.tell(program, Seen::Drain { id });
                 }
             }
-            Event::Close { id, code, start, len } => {
+            Event::Close {
+                id,
+                code,
+                start,
+                len,
+            } => {
                 let reason = String::from_utf8(bytes(start, len)).expect("a reason is UTF-8");
                 let socket = &self.sockets[&id];
                 let (slot, closed) = (socket.slot, socket.closed);
@@ -480,11 +505,18 @@ impl Js {
                 }
             }
             Event::Gone { id } => {
-                assert!(self.sockets.remove(&id).unwrap().closed, "gone, and not closed");
+                assert!(
+                    self.sockets.remove(&id).unwrap().closed,
+                    "gone, and not closed"
+                );
                 self.tell(program, Seen::Gone { id });
             }
             Event::Request(head) => self.request(thread, *head, program),
-            Event::Body { slot, serial, chunk } => {
+            Event::Body {
+                slot,
+                serial,
+                chunk,
+            } => {
                 if let Some(rid) = self.find(thread, slot, serial) {
                     let piece = match *chunk {
                         BodyChunk::Data(data) => Piece::Data(data.to_vec()),
@@ -499,7 +531,11 @@ impl Js {
                     self.tell(program, Seen::Writable { rid });
                 }
             }
-            Event::RequestEnd { slot, serial, aborted } => {
+            Event::RequestEnd {
+                slot,
+                serial,
+                aborted,
+            } => {
                 let Some(rid) = self.find(thread, slot, serial) else {
                     return;
                 };
@@ -606,7 +642,13 @@ impl Js {
     // --- requests ---
 
     pub(crate) fn answer(&mut self, rid: u32, request: Request) {
-        let Some(&JsRequest { thread, slot, serial, .. }) = self.requests.get(&rid) else {
+        let Some(&JsRequest {
+            thread,
+            slot,
+            serial,
+            ..
+        }) = self.requests.get(&rid)
+        else {
             return;
         };
         self.lanes[thread].commands.push(Command::Request {
@@ -620,7 +662,14 @@ impl Js {
         let id = self.number();
         let protocol = protocol.map(|name| name.as_bytes().into());
         let lines = lines.as_bytes().to_vec();
-        self.answer(rid, Request::Upgrade { id, lines, protocol });
+        self.answer(
+            rid,
+            Request::Upgrade {
+                id,
+                lines,
+                protocol,
+            },
+        );
         let request = self.requests.remove(&rid).unwrap();
         self.sockets.insert(
             id,
@@ -663,7 +712,13 @@ impl Js {
 
     pub(crate) fn chunk(&mut self, rid: u32, data: &[u8], want_writable: bool) {
         let data = Bytes::copy_from_slice(data);
-        self.answer(rid, Request::Chunk { data, want_writable });
+        self.answer(
+            rid,
+            Request::Chunk {
+                data,
+                want_writable,
+            },
+        );
     }
 
     // --- sockets ---
@@ -743,7 +798,13 @@ impl Js {
         verdict
     }
 
-    pub(crate) fn publish(&mut self, topic: u32, except: Option<u32>, opcode: Opcode, payload: &[u8]) {
+    pub(crate) fn publish(
+        &mut self,
+        topic: u32,
+        except: Option<u32>,
+        opcode: Opcode,
+        payload: &[u8],
+    ) {
         let except = except
             .and_then(|id| self.sockets.get(&id))
             .map_or((usize::MAX, NOBODY), |s| (s.thread, s.slot));
@@ -754,7 +815,14 @@ impl Js {
                 put_frame(&mut frame, opcode, payload);
                 let len = frame.len();
                 let frame = Box::new(Bytes::from(frame));
-                lane.push_outside(Command::PublishLarge { topic, except, frame }, len);
+                lane.push_outside(
+                    Command::PublishLarge {
+                        topic,
+                        except,
+                        frame,
+                    },
+                    len,
+                );
                 continue;
             }
             let start = lane.bytes.len();

@@ -1,0 +1,75 @@
+// @ts-check
+// The server of the leak tests, alone in its process: it answers the parent's orders and says how much memory it has.
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { serve } from "../../index.js";
+
+/** @typedef {{ rss: number, anonymous: number, heap: number, external: number, files: number }} Memory   in bytes */
+
+let messages = 0;
+let closes = 0;
+
+const handlers = () => ({
+  fetch(/** @type {Request} */ request, /** @type {any} */ self) {
+    if (self.upgrade(request, { data: { since: performance.now() } })) return undefined;
+    if (request.method === "POST") {
+      return request.text().then(
+        (text) => new Response(text),
+        () => new Response("the body was cut off", { status: 400 }),
+      );
+    }
+    return new Response("hello", { headers: { "x-server": "ferrows" } });
+  },
+  websocket: {
+    open(/** @type {any} */ ws) {
+      ws.subscribe("everybody");
+    },
+    message(/** @type {any} */ ws, /** @type {string | Uint8Array} */ data) {
+      messages++;
+      ws.send(data);
+    },
+    close() {
+      closes++;
+    },
+  },
+});
+
+const server = serve({ port: 0, hostname: "0.0.0.0", development: false, ...handlers() });
+
+/** @type {Record<string, (count: number) => unknown>} */
+const orders = {
+  reload(count) {
+    for (let i = 0; i < count; i++) server.reload(handlers());
+  },
+  publish(count) {
+    for (let i = 0; i < count; i++) server.publish("everybody", `message ${i}`);
+  },
+  memory,
+};
+
+process.on("message", async (/** @type {{ order: string, count: number }} */ { order, count }) => {
+  process.send?.({ answer: await orders[order](count) });
+});
+process.on("disconnect", () => process.exit(0));
+process.send?.({ port: server.port });
+
+/** What is in use when nothing is going on any more. @returns {Promise<Memory>} */
+async function memory() {
+  const { gc } = /** @type {any} */ (globalThis);
+  // Until the sockets are gone on this side too, and the collector has nothing left to find.
+  for (let i = 0; i < 500 && server.pendingWebSockets + server.pendingRequests > 0; i++) await sleep(10);
+  for (let i = 0; i < 5; i++) {
+    gc();
+    await sleep(50);
+  }
+  const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
+  const rollup = "/proc/self/smaps_rollup";
+  const anonymous = existsSync(rollup)
+    ? 1024 * Number(/^Anonymous:\s+(\d+)/m.exec(readFileSync(rollup, "latin1"))?.[1])
+    : 0;
+  const files = existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
+  const open = server.pendingWebSockets + server.pendingRequests;
+  return /** @type {any} */ ({ rss, anonymous, heap: heapUsed, heapTotal, external, files, open, messages, closes });
+}
