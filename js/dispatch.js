@@ -143,7 +143,7 @@ function request(serverId, rid, method, target, headers, handshake, flags, addre
   handle(new Exchange(core, rid, method, target, headers, handshake, flags, address, port));
 }
 
-/** @type {import("../binding.js").Callbacks} */
+/** @type {Omit<import("../binding.js").Callbacks, "later">} */
 export const callbacks = {
   message,
   // The tuple of arguments is fixed; the addon's declaration says "17".

@@ -43,7 +43,7 @@ export function afterSettling(callback, turns = SETTLING_TURNS) {
  * @param {(error: unknown) => void} fatal the addon's way
  */
 export function uncaught(error, fatal) {
-  if (isDeno) reportError(error);
+  if (isDeno) /** @type {any} */ (globalThis).reportError(error);
   else fatal(error);
 }
 

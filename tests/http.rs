@@ -660,20 +660,3 @@ fn a_request_can_have_a_timeout_of_its_own() {
     assert_eq!(patient.response().1, b"at last");
     host.finish(&served);
 }
-
-#[test]
-fn a_new_timeout_holds_for_open_connections() {
-    let host = Host::passive();
-    let served = host.serve(|config| config.http_idle_timeout.store(0, Ordering::Relaxed));
-    let mut client = RawClient::connect(served.address);
-    client.send(get("/"));
-    let (rid, _) = host.wait_request(0);
-    served
-        .server
-        .config
-        .http_idle_timeout
-        .store(1, Ordering::Relaxed);
-    assert_eq!(client.take_all(), b"");
-    assert!(host.wait_end(rid));
-    host.finish(&served);
-}

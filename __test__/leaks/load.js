@@ -26,8 +26,6 @@ const orders = {
   connections: (count) => connections(count, visit),
   broken: (count) => connections(count, breakOff),
   requests: (count) => requests(count),
-  gets: (count) => requests(count,1),
-  posts: (count) => requests(count,2),
   messages: (count) => messages(count),
 };
 
@@ -94,7 +92,7 @@ function breakOff(socket, index) {
 }
 
 /** HTTP requests over connections that are kept, half of them with a body. @param {number} count */
-function requests(count, only=0) {
+function requests(count) {
   const get = Buffer.from("GET /?query HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n");
   const post = Buffer.from("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\nhello hello");
   let started = 0;
@@ -112,7 +110,7 @@ function requests(count, only=0) {
       answered();
     });
     while (started < count) {
-      const bytes = (started++ % 2 || only===2) && only !==1 ? post : get;
+      const bytes = started++ % 2 ? post : get;
       await new Promise((resolve) => {
         answered = () => resolve(undefined);
         socket.write(bytes);

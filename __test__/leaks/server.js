@@ -6,14 +6,24 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "../../index.js";
 
-/** @typedef {{ rss: number, anonymous: number, heap: number, external: number, files: number }} Memory   in bytes */
+/**
+ * @typedef {object} Memory
+ * @property {number} rss   bytes, as all that follow
+ * @property {number} anonymous   the part of `rss` that is no file's
+ * @property {number} heap   JavaScript objects
+ * @property {number} heapTotal   what V8 holds for them
+ * @property {number} external
+ * @property {number} files   open ones
+ * @property {number} open   sockets and requests
+ * @property {typeof counts} counts   since the start
+ */
 
-let messages = 0;
-let closes = 0;
+const counts = { messages: 0, closes: 0, requests: 0, reloads: 0 };
 
 const handlers = () => ({
   fetch(/** @type {Request} */ request, /** @type {any} */ self) {
     if (self.upgrade(request, { data: { since: performance.now() } })) return undefined;
+    counts.requests++;
     if (request.method === "POST") {
       return request.text().then(
         (text) => new Response(text),
@@ -27,11 +37,11 @@ const handlers = () => ({
       ws.subscribe("everybody");
     },
     message(/** @type {any} */ ws, /** @type {string | Uint8Array} */ data) {
-      messages++;
+      counts.messages++;
       ws.send(data);
     },
     close() {
-      closes++;
+      counts.closes++;
     },
   },
 });
@@ -42,9 +52,7 @@ const server = serve({ port: 0, hostname: "0.0.0.0", development: false, ...hand
 const orders = {
   reload(count) {
     for (let i = 0; i < count; i++) server.reload(handlers());
-  },
-  publish(count) {
-    for (let i = 0; i < count; i++) server.publish("everybody", `message ${i}`);
+    counts.reloads += count;
   },
   memory,
 };
@@ -71,5 +79,5 @@ async function memory() {
     : 0;
   const files = existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
   const open = server.pendingWebSockets + server.pendingRequests;
-  return /** @type {any} */ ({ rss, anonymous, heap: heapUsed, heapTotal, external, files, open, messages, closes });
+  return { rss, anonymous, heap: heapUsed, heapTotal, external, files, open, counts };
 }

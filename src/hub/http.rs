@@ -1,13 +1,15 @@
 //! HTTP until the 101. What is on the wire is hyper's; here are the exchange with JavaScript and the way out of HTTP.
 //!
-//! One task serves a connection from its first byte. While hyper runs it calls back: for a request ([`Service`]), for a
-//! response's body ([`ResponseBody`]), to read and write ([`Stream`]). Each call borrows the thread's state for a moment;
-//! JavaScript's answers are put there by [`apply`], which wakes the task.
+//! One task serves a connection from its first byte. While hyper runs it calls back: for a request (`Service`), for a
+//! response's body (`ResponseBody`), to read and write (`Stream`). Each call borrows the thread's state for a moment;
+//! JavaScript's answers are put there by `apply`, which wakes the task.
 //!
 //! An upgrade takes the stream, and the bytes hyper has read beyond the handshake, out of hyper before it has answered:
 //! the 101 is ours, and leaves in one write with whatever `open` sends.
 
-use crate::hub::connection::{Connection, Farewell, HttpPhase, Phase, SocketPhase, SocketState};
+use crate::hub::connection::{Farewell, HttpPhase, Phase, SocketPhase, SocketState};
+use crate::hub::http_response::{Answer, Service};
+use crate::hub::http_stream::Stream;
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::command::Response;
@@ -15,49 +17,44 @@ use crate::session::event::{BodyChunk, RequestHead};
 use crate::session::{Event, ReadHalf, Request, SocketShared};
 use crate::wire::{Handshake, accept_key, classify};
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http_body::{Body, Frame, SizeHint};
+use http::header::{self, HeaderMap, HeaderName};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
-use tokio::io::ReadBuf;
+use std::task::{Context, Poll};
 
 /// Bytes a request's head may have: hyper answers 431 to more. It is also the most that is read of what a client sends
 /// while its request is being answered.
-const HEAD_LIMIT: usize = 16 << 10;
+pub(super) const HEAD_LIMIT: usize = 16 << 10;
 /// Fields a request may have.
 const FIELD_LIMIT: usize = 200;
 
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
-    serial: u32,
+    pub(super) serial: u32,
     /// Sec-WebSocket-Key of a good handshake.
-    key: Option<Box<str>>,
-    is_head: bool,
+    pub(super) key: Option<Box<str>>,
+    pub(super) is_head: bool,
     /// JavaScript's answer, until hyper takes it.
-    response: Option<Box<Response>>,
+    pub(super) response: Option<Box<Response>>,
     /// An answer has been given, by JavaScript or in its stead.
-    answered: bool,
-    body: Option<Incoming>,
-    received: u64,
+    pub(super) answered: bool,
+    pub(super) body: Option<Incoming>,
+    pub(super) received: u64,
     /// JavaScript waits for a piece of the body.
-    reading: bool,
+    pub(super) reading: bool,
     /// Pieces of the response's body.
-    pieces: VecDeque<Bytes>,
-    ended: bool,
-    cut: bool,
-    want_writable: bool,
+    pub(super) pieces: VecDeque<Bytes>,
+    pub(super) ended: bool,
+    pub(super) cut: bool,
+    pub(super) want_writable: bool,
 }
-
-/// The version hyper writes to a client of HTTP/1.0, and the one a server of HTTP/1.1 has (RFC 9110, 6.2).
-const OLD_VERSION: &[u8] = b"HTTP/1.0";
-const VERSION: &[u8] = b"HTTP/1.1";
 
 /// What the task has to do besides letting hyper run.
 enum Step {
@@ -129,14 +126,14 @@ fn poll_body(slot: u32, cx: &mut Context<'_>) -> bool {
 }
 
 impl IoThread {
-    fn http(&mut self, slot: u32) -> Option<&mut HttpPhase> {
+    pub(super) fn http(&mut self, slot: u32) -> Option<&mut HttpPhase> {
         match &mut self.connection(slot)?.phase {
             Phase::Http(phase) => Some(phase),
             _ => None,
         }
     }
 
-    fn exchange(&mut self, slot: u32) -> Option<&mut Exchange> {
+    pub(super) fn exchange(&mut self, slot: u32) -> Option<&mut Exchange> {
         self.http(slot)?.exchange.as_deref_mut()
     }
 
@@ -224,7 +221,11 @@ impl IoThread {
     }
 
     /// A request has arrived. Returns the exchange's serial, or the answer that needs no JavaScript.
-    fn request(&mut self, slot: u32, request: http::Request<Incoming>) -> Result<u32, Answer> {
+    pub(super) fn request(
+        &mut self,
+        slot: u32,
+        request: http::Request<Incoming>,
+    ) -> Result<u32, Answer> {
         let (head, body) = request.into_parts();
         let seen = self.take_head(slot);
         let Some(connection) = self.slots.get(slot as usize).and_then(Option::as_deref) else {
@@ -323,7 +324,7 @@ impl IoThread {
     }
 
     /// hyper has let go of the response: the exchange is over.
-    fn exchange_over(&mut self, slot: u32, serial: u32, complete: bool) {
+    pub(super) fn exchange_over(&mut self, slot: u32, serial: u32, complete: bool) {
         let Some(connection) = self.connection(slot) else {
             return;
         };
@@ -598,402 +599,4 @@ fn fields(headers: &HeaderMap) -> Vec<u8> {
         out.push(b'\n');
     }
     out
-}
-
-/// The stream, as hyper sees it.
-struct Stream {
-    slot: u32,
-    read: ReadHalf,
-    shared: Arc<SocketShared>,
-    /// A head of ours instead of hyper's, until the kernel has taken it.
-    pending: Vec<u8>,
-}
-
-impl hyper::rt::Read for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        io_thread::with(|io| {
-            let want = buf.remaining().min(io.scratch.len());
-            let mut read = ReadBuf::new(&mut io.scratch[..want]);
-            ready!(this.read.poll_read(cx, &mut read))?;
-            let read = read.filled().len();
-            buf.put_slice(&io.scratch[..read]);
-            let now = io.wheel.now();
-            let connection = io.slots.get_mut(this.slot as usize);
-            if let Some(connection) = connection.and_then(Option::as_deref_mut) {
-                connection.active = now;
-                if let Phase::Http(http) = &mut connection.phase
-                    && http.exchange.is_none()
-                    && http.head.len() <= HEAD_LIMIT
-                {
-                    http.head.extend_from_slice(&io.scratch[..read]);
-                }
-            }
-            Poll::Ready(Ok(()))
-        })
-        .unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())))
-    }
-}
-
-impl hyper::rt::Write for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        ready!(this.poll_pending(cx))?;
-        if let Some(rewritten) = this.rewrite(bytes) {
-            this.pending = rewritten;
-            if let Poll::Ready(result) = this.poll_pending(cx) {
-                result?;
-            }
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        this.poll_transport(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_pending(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_pending(cx))?;
-        this.shared.transport().shutdown_write();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Stream {
-    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.pending.is_empty() {
-            let pending = std::mem::take(&mut self.pending);
-            let written = self.poll_transport(cx, &pending);
-            self.pending = pending;
-            let written = ready!(written)?;
-            self.pending.drain(..written);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_transport(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let transport = self.shared.transport();
-        let result = loop {
-            match transport.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match transport.poll_write_ready(cx) {
-                        Poll::Pending => break Poll::Pending,
-                        Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                        Poll::Ready(Ok(())) => {}
-                    }
-                }
-                other => break Poll::Ready(other),
-            }
-        };
-        io_thread::with(|io| {
-            let now = io.wheel.now();
-            if let Some(connection) = io.connection(self.slot) {
-                connection.unflushed = result.is_pending();
-                if result.is_ready() {
-                    connection.active = now;
-                }
-            }
-        });
-        result
-    }
-
-    /// The last head of a connection as Bun writes it: in our version, where hyper echoes the client's, and without
-    /// the `Connection: close` that hyper adds. `None` for all other bytes.
-    fn rewrite(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        const CLOSE: &[u8] = b"\r\nConnection: close\r\n";
-        let slot = self.slot;
-        let due = |io: &mut IoThread| {
-            let http = io.http(slot)?;
-            Some(std::mem::take(&mut http.head_due) && http.close_after)
-        };
-        if !io_thread::with(due).flatten()? {
-            return None;
-        }
-        let rest = bytes
-            .strip_prefix(OLD_VERSION)
-            .or(bytes.strip_prefix(VERSION))?;
-        let mut out = VERSION.to_vec();
-        let head = memchr::memmem::find(rest, b"\r\n\r\n")? + 2;
-        match memchr::memmem::find(&rest[..head], CLOSE) {
-            Some(at) => {
-                out.extend_from_slice(&rest[..at + 2]);
-                out.extend_from_slice(&rest[at + CLOSE.len()..]);
-            }
-            None => out.extend_from_slice(rest),
-        }
-        Some(out)
-    }
-}
-
-/// Hands requests to JavaScript.
-struct Service {
-    slot: u32,
-}
-
-impl hyper::service::Service<http::Request<Incoming>> for Service {
-    type Response = http::Response<ResponseBody>;
-    type Error = io::Error;
-    type Future = Answer;
-
-    fn call(&self, request: http::Request<Incoming>) -> Answer {
-        let slot = self.slot;
-        match io_thread::with(|io| io.request(slot, request)) {
-            Some(Ok(serial)) => Answer {
-                slot,
-                serial,
-                ready: None,
-            },
-            Some(Err(answer)) => answer,
-            None => Answer::status(http::StatusCode::SERVICE_UNAVAILABLE),
-        }
-    }
-}
-
-/// An answer that is to come, or one that needs no JavaScript.
-struct Answer {
-    slot: u32,
-    serial: u32,
-    ready: Option<http::StatusCode>,
-}
-
-impl Answer {
-    fn status(status: http::StatusCode) -> Self {
-        Self {
-            slot: 0,
-            serial: 0,
-            ready: Some(status),
-        }
-    }
-}
-
-impl Future for Answer {
-    type Output = io::Result<http::Response<ResponseBody>>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(status) = self.ready {
-            let mut response = http::Response::new(ResponseBody::empty());
-            *response.status_mut() = status;
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            return Poll::Ready(Ok(response));
-        }
-        let (slot, serial) = (self.slot, self.serial);
-        // The task is woken when JavaScript has answered; there is nothing else to register.
-        io_thread::with(|io| {
-            let Some(exchange) = io
-                .exchange(slot)
-                .filter(|exchange| exchange.serial == serial)
-            else {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            };
-            let Some(response) = exchange.response.take() else {
-                return Poll::Pending;
-            };
-            let is_head = exchange.is_head;
-            if let Some(http) = io.http(slot) {
-                http.head_due = true;
-            }
-            let date = io.date().to_owned();
-            Poll::Ready(Ok(build(slot, serial, is_head, *response, &date)))
-        })
-        .unwrap_or(Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())))
-    }
-}
-
-/// hyper's form of JavaScript's response. Fields that cannot be on the wire are left out: the JavaScript side has
-/// taken them from a `Headers`, which has checked them.
-fn build(
-    slot: u32,
-    serial: u32,
-    is_head: bool,
-    response: Response,
-    date: &str,
-) -> http::Response<ResponseBody> {
-    let Response {
-        status,
-        reason,
-        lines,
-        body,
-        close,
-    } = response;
-    let status =
-        http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
-    let mut headers = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        let value = line[colon + 1..].trim_ascii();
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(&line[..colon]),
-            HeaderValue::from_bytes(value),
-        ) {
-            headers.append(name, value);
-        }
-    }
-    if close {
-        headers.remove(header::CONNECTION);
-    }
-    if !headers.contains_key(header::DATE)
-        && let Ok(date) = HeaderValue::from_str(date)
-    {
-        headers.insert(header::DATE, date);
-    }
-    let kind = match body {
-        Some(bytes) => {
-            headers.remove(header::CONTENT_LENGTH);
-            if !bodiless {
-                headers.insert(header::CONTENT_LENGTH, bytes.len().into());
-            }
-            if is_head || bodiless {
-                Kind::Whole(Bytes::new())
-            } else {
-                Kind::Whole(bytes)
-            }
-        }
-        None if bodiless || is_head => Kind::Whole(Bytes::new()),
-        None => Kind::Pieces(
-            headers
-                .get(header::CONTENT_LENGTH)
-                .and_then(|v| v.to_str().ok()?.parse().ok()),
-        ),
-    };
-    let mut out = http::Response::new(ResponseBody { slot, serial, kind });
-    *out.status_mut() = status;
-    *out.headers_mut() = headers;
-    if let Some(reason) = reason
-        && let Ok(reason) = hyper::ext::ReasonPhrase::try_from(reason.as_bytes())
-    {
-        out.extensions_mut().insert(reason);
-    }
-    let whole = matches!(out.body().kind, Kind::Whole(_) | Kind::Pieces(Some(_)));
-    crate::hub::field_case::teach(&mut out, whole);
-    out
-}
-
-/// A response's body on its way through hyper. Its end is the exchange's.
-pub(crate) struct ResponseBody {
-    slot: u32,
-    serial: u32,
-    kind: Kind,
-}
-
-enum Kind {
-    /// Not of an exchange with JavaScript.
-    Own,
-    Whole(Bytes),
-    /// In pieces, as many bytes in all as the field says, if it says.
-    Pieces(Option<u64>),
-}
-
-impl ResponseBody {
-    fn empty() -> Self {
-        Self {
-            slot: 0,
-            serial: 0,
-            kind: Kind::Own,
-        }
-    }
-}
-
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = self.get_mut();
-        match &mut this.kind {
-            Kind::Own => Poll::Ready(None),
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Pieces(_) => io_thread::with(|io| io.next_piece(this.slot, this.serial))
-                .unwrap_or_else(|| Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Own => true,
-            Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Pieces(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Own => SizeHint::with_exact(0),
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Pieces(Some(len)) => SizeHint::with_exact(*len),
-            Kind::Pieces(None) => SizeHint::default(),
-        }
-    }
-}
-
-impl Drop for ResponseBody {
-    fn drop(&mut self) {
-        let (slot, serial) = (self.slot, self.serial);
-        match &self.kind {
-            Kind::Own => {}
-            Kind::Whole(bytes) => {
-                let complete = bytes.is_empty();
-                io_thread::with(|io| io.exchange_over(slot, serial, complete));
-            }
-            Kind::Pieces(_) => {
-                io_thread::with(|io| {
-                    let complete = io
-                        .exchange(slot)
-                        .is_some_and(|e| e.serial == serial && e.ended && e.pieces.is_empty());
-                    io.exchange_over(slot, serial, complete);
-                });
-            }
-        }
-    }
-}
-
-impl IoThread {
-    fn next_piece(&mut self, slot: u32, serial: u32) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Some(Connection { env, .. }) = self.connection(slot) else {
-            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
-        };
-        let env = *env;
-        let Some(exchange) = self
-            .exchange(slot)
-            .filter(|exchange| exchange.serial == serial)
-        else {
-            return Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())));
-        };
-        if exchange.cut {
-            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        }
-        if let Some(piece) = exchange.pieces.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
-        if exchange.ended {
-            return Poll::Ready(None);
-        }
-        if std::mem::take(&mut exchange.want_writable) {
-            self.envs[env]
-                .batch
-                .events
-                .push(Event::ResponseWritable { slot, serial });
-            self.flush_soon();
-        }
-        Poll::Pending
-    }
 }

@@ -1,12 +1,14 @@
 //! Accepting: one task a listening socket, on one I/O thread, that places each connection on the thread with the fewest.
 
-use crate::hub::connection::{Incoming, Stream};
+use crate::hub::connection::{Incoming, Phase, Stream};
 use crate::hub::io_thread::{self, IoThread};
+use crate::hub::pool::IoPool;
 use crate::hub::server::{ListenerStart, Listening, Server};
 use crate::session::{ReadHalf, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -84,6 +86,83 @@ impl Listener {
             peer,
             stream,
         }))
+    }
+}
+
+impl IoThread {
+    /// A server stops listening. Its `WebSockets` stay.
+    pub(super) fn stop(&mut self, server: u32, force: bool) {
+        let mut stopped = Vec::new();
+        self.listeners.retain(|listener| {
+            let keep = listener.server.id != server;
+            if !keep {
+                stopped.push(Arc::clone(&listener.server));
+            }
+            keep
+        });
+        for server in stopped {
+            self.connection_ended(&server);
+        }
+        for slot in 0..self.slots.len() as u32 {
+            if let Some(connection) = self.connection(slot)
+                && connection.server.id == server
+                && let Phase::Http(phase) = &mut connection.phase
+            {
+                phase.close_after = true;
+                connection.wake();
+            }
+        }
+        self.kill_http(server, force);
+    }
+
+    /// Ends the server's HTTP connections: those without a pending request, or all of them.
+    pub(super) fn kill_http(&mut self, server: u32, all: bool) {
+        for slot in 0..self.slots.len() as u32 {
+            if let Some(connection) = self.connection(slot)
+                && connection.server.id == server
+                && let Phase::Http(phase) = &mut connection.phase
+                && (all || phase.exchange.is_none())
+            {
+                phase.kill = true;
+                connection.wake();
+            }
+        }
+    }
+
+    /// A request takes or leaves its connection.
+    pub(crate) fn set_idle(&mut self, slot: u32, idle: bool) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        if let Phase::Http(phase) = &mut connection.phase
+            && phase.counted_idle != idle
+        {
+            phase.counted_idle = idle;
+            let count = &connection.server.idle;
+            if idle {
+                count.fetch_add(1, Ordering::Relaxed);
+            } else {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Gives a connection to the thread that has the fewest.
+    pub(crate) fn place(&mut self, incoming: Incoming) {
+        let pool = IoPool::global();
+        let target = if pool.len() == 1 {
+            self.index
+        } else {
+            pool.least_loaded()
+        };
+        incoming.server.hold();
+        if target == self.index {
+            self.adopt(incoming);
+        } else if let Some(incoming) = incoming.into_foreign() {
+            let handle = pool.thread(target);
+            handle.arrivals().connections.push(incoming);
+            handle.wake();
+        }
     }
 }
 

@@ -1,14 +1,19 @@
 //! Every connection of the process: the I/O threads, their listeners, HTTP until the 101, topics.
 
+mod closing;
+mod commands;
 pub mod connection;
 pub mod env;
 mod field_case;
 pub mod http;
+mod http_response;
+mod http_stream;
 pub mod io_thread;
 pub mod listener;
 pub mod pool;
 pub mod server;
 pub mod socket;
+mod timers;
 pub mod topics;
 pub mod wheel;
 pub mod writer;

@@ -1,7 +1,7 @@
 //! A WebSocket's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
 
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
-use crate::hub::io_thread::IoThread;
+use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::{MessageKind, ReadHalf};
 use crate::wire::{
@@ -29,6 +29,13 @@ enum Read {
 }
 
 impl IoThread {
+    /// Starts the task that reads a socket, with what hyper had read already.
+    pub(crate) fn spawn_socket(slot: u32, mut read: ReadHalf) {
+        tokio::spawn(std::future::poll_fn(move |cx| {
+            io_thread::with(|io| io.poll_socket(slot, &mut read, cx)).unwrap_or(Poll::Ready(()))
+        }));
+    }
+
     /// One poll of the task. Ready when the connection is over and its slot let go.
     pub(crate) fn poll_socket(
         &mut self,

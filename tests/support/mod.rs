@@ -267,7 +267,8 @@ impl Host {
         release
     }
 
-    fn post(&self, job: impl FnOnce(&mut Js) + Send + 'static) {
+    /// Has `job` run on the program's thread, in front of the events that wait for it.
+    pub(crate) fn post(&self, job: impl FnOnce(&mut Js) + Send + 'static) {
         self.shared.inbox.lock().unwrap().jobs.push(Box::new(job));
         self.shared.called.notify_one();
     }

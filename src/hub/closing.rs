@@ -1,0 +1,217 @@
+//! The end of sockets, from either side, and what is written on the way there.
+
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::io_thread::IoThread;
+use crate::hub::writer;
+use crate::session::Event;
+use crate::wire::{Opcode, put_close, put_frame};
+use std::sync::atomic::Ordering;
+
+/// Bytes after which the JavaScript thread may see that they are written, though nothing waits.
+const VISIBLE_STEP: i64 = 32 << 10;
+
+impl IoThread {
+    /// A socket ends from outside: JavaScript is told, and the farewell waits until it has heard.
+    pub(crate) fn end_socket(&mut self, slot: u32, code: u16, reason: &str, farewell: Farewell) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let Phase::Socket(socket) = &mut connection.phase else {
+            return;
+        };
+        if !matches!(socket.state, SocketState::Open) {
+            return;
+        }
+        socket.state = SocketState::Ended(farewell);
+        let (id, env) = (socket.id, connection.env);
+        self.envs[env].batch.push_close(id, code, reason);
+        self.flush_soon();
+    }
+
+    /// JavaScript has closed the socket.
+    pub(super) fn close(&mut self, env: usize, slot: u32, abrupt: bool) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        match &mut connection.phase {
+            Phase::Socket(socket) => {
+                // A socket that ended from outside has had its last event.
+                if matches!(socket.state, SocketState::Open) {
+                    self.envs[env]
+                        .batch
+                        .events
+                        .push(Event::Gone { id: socket.id });
+                }
+                socket.released = true;
+                socket.state = SocketState::Closing { fin: false, abrupt };
+                self.envs[env].topics.remove_all(slot);
+                self.round.dirty.push(slot);
+                self.uncount(slot);
+                self.schedule(slot);
+                self.flush_soon();
+            }
+            // The client left before the upgrade or before the close: JavaScript's close event is on its way.
+            Phase::Dead | Phase::Http(_) => self.acknowledge(env, slot),
+        }
+    }
+
+    /// JavaScript has heard that the socket ended.
+    pub(super) fn release(&mut self, env: usize, slot: u32) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        match &mut connection.phase {
+            Phase::Socket(socket) => {
+                socket.released = true;
+                let at = self.round.local.len() as u32;
+                let mut abrupt = false;
+                if let SocketState::Ended(farewell) = &socket.state {
+                    match farewell {
+                        Farewell::Nothing => abrupt = true,
+                        Farewell::Echo(payload) => {
+                            put_frame(&mut self.round.local, Opcode::Close, payload);
+                        }
+                        Farewell::Error(error) => {
+                            put_close(
+                                &mut self.round.local,
+                                error.close_code().get(),
+                                error.reason(),
+                            );
+                        }
+                    }
+                }
+                let len = self.round.local.len() as u32 - at;
+                if len > 0 {
+                    self.send_own(slot, at, len, &[]);
+                }
+                if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
+                    socket.state = SocketState::Closing { fin: false, abrupt };
+                }
+                self.envs[env].topics.remove_all(slot);
+                self.round.dirty.push(slot);
+                self.uncount(slot);
+                self.schedule(slot);
+            }
+            Phase::Dead | Phase::Http(_) => self.acknowledge(env, slot),
+        }
+    }
+
+    /// JavaScript knows that the request, or the socket it was to become, is no more, and will not name the slot again.
+    fn acknowledge(&mut self, env: usize, slot: u32) {
+        self.envs[env].topics.remove_all(slot);
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        connection.named = false;
+        if matches!(connection.phase, Phase::Dead) {
+            self.free_slot(slot);
+        }
+    }
+
+    /// Writes everything that this round wants written; ends the sockets that had only that left to do.
+    pub(crate) fn write_round(&mut self, batch: &[u8]) {
+        let mut dirty = std::mem::take(&mut self.round.dirty);
+        for slot in dirty.drain(..) {
+            let Some(connection) = self
+                .slots
+                .get_mut(slot as usize)
+                .and_then(Option::as_deref_mut)
+            else {
+                continue;
+            };
+            let gone = self
+                .round
+                .write(connection, batch, &mut self.gather)
+                .and_then(|()| writer::flush_outbox(connection))
+                .is_err();
+            self.after_write(slot, gone);
+        }
+        self.round.dirty = dirty;
+        self.round.clear();
+    }
+
+    /// Brings what both threads see in line with the outbox, and goes on with a socket that is closing.
+    pub(crate) fn after_write(&mut self, slot: u32, gone: bool) {
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let Connection {
+            phase,
+            shared,
+            env,
+            server,
+            waker,
+            ..
+        } = connection;
+        let Phase::Socket(socket) = phase else { return };
+        if gone {
+            writer::drop_outbox(socket);
+        }
+        let waits = !socket.outbox.is_empty() && !socket.held;
+        if waits && let Some(waker) = waker {
+            // The task registers for the moment when the kernel takes more.
+            waker.wake_by_ref();
+        }
+        let env = &mut self.envs[*env];
+        let blocked = waits && socket.accepts();
+        if shared.set_blocked(blocked) {
+            env.port.note_blocked(socket.id, blocked);
+            if !blocked
+                && !gone
+                && matches!(socket.state, SocketState::Open)
+                && server.config.wants_drains.load(Ordering::Relaxed)
+            {
+                env.batch.events.push(Event::Drain { id: socket.id });
+                shared.set_settled(socket.settled);
+                self.flush_soon();
+            }
+        }
+        let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) else {
+            return;
+        };
+        let visible = socket.settled - socket.published;
+        if blocked || visible >= VISIBLE_STEP {
+            socket.published = socket.settled;
+            let settled = socket.settled;
+            if let Some(connection) = self.connection(slot) {
+                connection.shared.set_settled(settled);
+            }
+        }
+        self.go_on_closing(slot, gone);
+    }
+
+    fn go_on_closing(&mut self, slot: u32, gone: bool) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        let Phase::Socket(socket) = &mut connection.phase else {
+            return;
+        };
+        if let SocketState::Closing { fin, abrupt } = &mut socket.state {
+            if (*abrupt || gone) && !socket.held {
+                socket.outbox.clear();
+            }
+            if socket.outbox.is_empty() && !*fin && !socket.held {
+                *fin = true;
+                connection.shared.transport().shutdown_write();
+                connection.wake();
+            }
+        }
+    }
+}

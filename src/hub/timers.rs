@@ -1,0 +1,142 @@
+//! What time does to connections: pings, timeouts, and the end of those that linger.
+
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::io_thread::IoThread;
+use crate::session::Keepalive;
+use crate::session::keepalive::Due;
+use crate::wire::{Opcode, put_frame};
+use std::sync::atomic::Ordering;
+
+/// Seconds that a closed connection may take to take its last bytes, or to answer FIN, without any progress.
+const LINGER: u32 = 10;
+
+impl IoThread {
+    /// Enters the connection for its next deadline.
+    pub(crate) fn schedule(&mut self, slot: u32) {
+        let now = self.wheel.now();
+        let Some(connection) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        let at = match due(connection, now) {
+            Due::At(at) => at,
+            Due::Ping | Due::Expired => now + 1,
+        };
+        if at != u32::MAX && (connection.entered <= now || at < connection.entered) {
+            connection.entered = self.wheel.insert(slot, at);
+        }
+    }
+
+    pub(super) fn tick(&mut self) {
+        let list = self.wheel.advance();
+        let now = self.wheel.now();
+        for slot in &list {
+            let Some(connection) = self.connection(*slot) else {
+                continue;
+            };
+            if connection.entered != now {
+                continue;
+            }
+            match due(connection, now) {
+                Due::At(_) => {}
+                Due::Ping => self.ping(*slot),
+                Due::Expired => self.expire(*slot),
+            }
+            self.schedule(*slot);
+        }
+        self.wheel.recycle(list);
+        // What timers have caused leaves at once.
+        if !self.round.dirty.is_empty() {
+            self.flush_soon();
+        }
+    }
+
+    fn ping(&mut self, slot: u32) {
+        let at = self.round.local.len() as u32;
+        put_frame(&mut self.round.local, Opcode::Ping, &[]);
+        let len = self.round.local.len() as u32 - at;
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        let active = connection.active;
+        if let Phase::Socket(socket) = &mut connection.phase {
+            socket.pinged = true;
+        }
+        self.send_own(slot, at, len, &[]);
+        if let Some(connection) = self.connection(slot) {
+            // Our own ping is no sign of life.
+            connection.active = active;
+        }
+    }
+
+    fn expire(&mut self, slot: u32) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        match &mut connection.phase {
+            Phase::Http(phase) => {
+                phase.kill = true;
+                connection.wake();
+            }
+            Phase::Socket(socket) => match &mut socket.state {
+                SocketState::Open => self.end_socket(
+                    slot,
+                    1006,
+                    "WebSocket timed out from inactivity",
+                    Farewell::Nothing,
+                ),
+                SocketState::Ended(_) | SocketState::Finished => {}
+                SocketState::Closing { .. } => {
+                    // The peer neither reads nor answers FIN: enough.
+                    socket.state = SocketState::Finished;
+                    connection.wake();
+                }
+            },
+            Phase::Dead => {}
+        }
+    }
+
+    /// The `Date` field's value, made once a second.
+    pub(crate) fn date(&mut self) -> &str {
+        if self.date.0 != self.wheel.now() {
+            self.date = (
+                self.wheel.now(),
+                httpdate::fmt_http_date(std::time::SystemTime::now()).into(),
+            );
+        }
+        &self.date.1
+    }
+}
+
+/// What is due for a connection.
+fn due(connection: &Connection, now: u32) -> Due {
+    let config = &connection.server.config;
+    let silence = |limit: u32| {
+        let rules = Keepalive {
+            idle_timeout: limit,
+            send_pings: false,
+        };
+        rules.due(connection.active, false, now)
+    };
+    match &connection.phase {
+        Phase::Http(_) => silence(
+            connection
+                .timeout
+                .unwrap_or_else(|| config.http_idle_timeout.load(Ordering::Relaxed)),
+        ),
+        Phase::Socket(socket) => match socket.state {
+            SocketState::Open if socket.paused => Due::At(now + 1),
+            SocketState::Open => Keepalive {
+                idle_timeout: config.idle_timeout.load(Ordering::Relaxed),
+                send_pings: config.send_pings.load(Ordering::Relaxed),
+            }
+            .due(connection.active, socket.pinged, now),
+            SocketState::Ended(_) | SocketState::Finished => Due::At(u32::MAX),
+            SocketState::Closing { .. } => silence(LINGER),
+        },
+        Phase::Dead => Due::At(u32::MAX),
+    }
+}
