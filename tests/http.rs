@@ -1,4 +1,8 @@
 //! HTTP until the 101, over real sockets, with a client of plain bytes.
+//!
+//! Only without `node-api`: with it, a test would need the host's functions to link.
+#![cfg(not(feature = "node-api"))]
+#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 mod support;
 
@@ -7,13 +11,18 @@ use ferrows::session::{Command, Request};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use support::client::{RawClient, handshake};
-use support::{Host, Piece, Seen, until};
+use support::{Host, Piece, Seen, Served, until};
 
 /// More than the kernel takes for a client that reads nothing.
 const HUGE: usize = 24 << 20;
 
 fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+fn close_idle(host: &Host, served: &Served) {
+    let id = served.server.id;
+    host.run(move |js| js.tell_all(|| Command::CloseIdle { server: id }));
 }
 
 /// What the program read of a request's body, and whether it came to its end.
@@ -315,7 +324,7 @@ fn says_when_a_slow_client_has_taken_a_streams_pieces() {
     host.run(move |js| {
         js.respond_with(rid, 200, "", None, false);
         for _ in 0..HUGE >> 20 {
-            js.chunk(rid, &[b'x'; 1 << 20], true);
+            js.chunk(rid, &vec![b'x'; 1 << 20], true);
         }
     });
     let writable = |seen: &Seen| *seen == Seen::Writable { rid };
@@ -557,8 +566,7 @@ fn closing_idle_connections_spares_the_others() {
     let mut pending = RawClient::connect(served.address);
     pending.send(get("/pending"));
     let (rid, _) = host.wait_request(1);
-    let server = served.server.id;
-    host.run(move |js| js.tell_all(|| Command::CloseIdle { server }));
+    close_idle(&host, &served);
     assert_eq!(idle.take_all(), b"");
     host.run(move |js| js.respond(rid, 200, "", b"done"));
     assert_eq!(pending.response().1, b"done");
@@ -580,8 +588,7 @@ fn closing_idle_connections_does_not_cut_a_response_on_its_way() {
     let (rid, _) = host.wait_request(0);
     host.run(move |js| js.respond(rid, 200, "", &vec![b'x'; HUGE]));
     client.head();
-    let server = served.server.id;
-    host.run(move |js| js.tell_all(|| Command::CloseIdle { server }));
+    close_idle(&host, &served);
     assert_eq!(client.take(HUGE).len(), HUGE);
     host.finish(&served);
 }

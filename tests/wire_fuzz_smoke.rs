@@ -1,4 +1,7 @@
 //! What `fuzz/fuzz_targets/decoder.rs` does, on inputs that are the same in every run: no nightly toolchain needed.
+//!
+//! Only without `node-api`: with it, a test would need the host's functions to link.
+#![cfg(not(feature = "node-api"))]
 
 use ferrows::wire::{Decoder, FrameKind, Limits, Payload, ProtocolError, parse_close};
 

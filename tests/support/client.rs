@@ -151,17 +151,12 @@ impl RawClient {
     #[track_caller]
     pub(crate) fn response(&mut self) -> (Head, Vec<u8>) {
         let head = self.head();
-        let body = match head.field("transfer-encoding") {
-            Some(coding) => {
-                assert_eq!(coding, "chunked");
-                self.chunked()
-            }
-            None => {
-                let len = head
-                    .field("content-length")
-                    .map_or(0, |v| v.parse().unwrap());
-                self.take(len)
-            }
+        let body = if let Some(coding) = head.field("transfer-encoding") {
+            assert_eq!(coding, "chunked");
+            self.chunked()
+        } else {
+            let len = head.field("content-length");
+            self.take(len.map_or(0, |value| value.parse().unwrap()))
         };
         (head, body)
     }
@@ -237,11 +232,11 @@ pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         len @ 0..=125 => out.push(0x80 | len as u8),
         len @ 126..=0xffff => {
-            out.push(0x80 | 126);
+            out.push(0xfe);
             out.extend((len as u16).to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0xff);
             out.extend((len as u64).to_be_bytes());
         }
     }

@@ -1,6 +1,7 @@
 //! A program on the core without Node: a thread that takes events and gives commands as a JavaScript thread does,
 //! and what tests need to talk to its server.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 pub(crate) mod client;
 
@@ -227,16 +228,14 @@ impl Host {
         .unwrap();
         let server = Server::new(Arc::clone(&self.port));
         configure(&server.config);
-        let served = Served {
+        pool().listen(ListenerStart {
             server: Arc::clone(&server),
-            address: bound.address.unwrap(),
-        };
-        let start = ListenerStart {
-            server,
             listening: bound.listening,
-        };
-        pool().listen(start);
-        served
+        });
+        Served {
+            server,
+            address: bound.address.unwrap(),
+        }
     }
 
     /// Runs `job` on the program's thread and hands its commands over.
@@ -347,19 +346,25 @@ impl Host {
         self.shared.wakes.load(Ordering::Relaxed)
     }
 
-    /// Stops the server, as `stop(force)` does but for its WebSockets.
+    /// Stops the server, as `stop(force)` does but for its `WebSocket`s.
     pub(crate) fn stop(&self, served: &Served, force: bool) {
-        let server = served.server.id;
-        self.run(move |js| js.tell_all(|| Command::Stop { server, force }));
+        let number = served.server.id;
+        let stop = move || Command::Stop {
+            server: number,
+            force,
+        };
+        self.run(move |js| js.tell_all(stop));
     }
 
     #[track_caller]
     pub(crate) fn wait_gone(&self, served: &Served) {
-        let server = served.server.id;
-        self.wait_for(|seen| (*seen == Seen::ServerGone { server }).then_some(()));
+        let gone = Seen::ServerGone {
+            server: served.server.id,
+        };
+        self.wait_for(|seen| (*seen == gone).then_some(()));
     }
 
-    /// Stops the server, ends its WebSockets, and sees that nothing holds it any more.
+    /// Stops the server, ends its `WebSocket`s, and sees that nothing holds it any more.
     #[track_caller]
     pub(crate) fn finish(&self, served: &Served) {
         self.stop(served, true);
@@ -895,7 +900,7 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 pub(crate) struct Random(u64);
 
 impl Random {
