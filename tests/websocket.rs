@@ -642,11 +642,14 @@ async fn serves_many_clients_from_all_threads() {
     const MESSAGES: usize = 40;
     let host = Host::echo();
     let served = host.serve(|_| {});
-    let clients = (0..CLIENTS).map(|n| {
-        let address = served.address;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(connect(served.address).await);
+    }
+    assert_eq!(threads(&host), pool().len());
+    let talks = clients.into_iter().enumerate().map(|(n, mut client)| {
         tokio::spawn(async move {
             let mut random = Random::new(n as u64);
-            let mut client = connect(address).await;
             let mut sent = Vec::new();
             for _ in 0..MESSAGES {
                 let message = if random.below(2) == 0 {
@@ -661,19 +664,38 @@ async fn serves_many_clients_from_all_threads() {
             for message in sent {
                 assert!(next(&mut client).await == message);
             }
-            client
         })
     });
-    let mut open = Vec::new();
-    for client in clients.collect::<Vec<_>>() {
-        open.push(client.await.unwrap());
+    for talk in talks.collect::<Vec<_>>() {
+        talk.await.unwrap();
     }
-    let threads = host.run(|js| {
+    host.finish(&served);
+}
+
+/// They are all accepted in one turn of the listener's thread.
+#[test]
+fn clients_that_come_at_once_are_spread_over_the_threads() {
+    const CLIENTS: usize = 60;
+    let host = Host::echo();
+    let mut clients = Vec::new();
+    let served = host.serve_after(
+        |_| {},
+        |address| clients.extend((0..CLIENTS).map(|_| RawClient::connect(address))),
+    );
+    for client in &mut clients {
+        client.send(handshake("/", ""));
+        assert_eq!(client.head().status, 101);
+    }
+    assert_eq!(threads(&host), pool().len());
+    host.finish(&served);
+}
+
+/// How many threads the program's sockets are on.
+fn threads(host: &Host) -> usize {
+    host.run(|js| {
         let threads: HashSet<usize> = js.sockets.values().map(|s| s.thread).collect();
         threads.len()
-    });
-    assert_eq!(threads, pool().len());
-    host.finish(&served);
+    })
 }
 
 /// What each receiver gets is what a model with plain lists says, in its order.
@@ -1371,36 +1393,28 @@ fn a_program_that_ends_sends_what_it_had_and_ends_its_sockets() {
     });
 }
 
-/// Worker threads come and go; the I/O threads stay.
 #[test]
-fn a_program_that_ends_is_forgotten() {
+fn a_program_that_ends_ends_its_pending_requests() {
     let host = Host::passive();
     let served = host.serve(|_| {});
     let mut client = RawClient::connect(served.address);
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     host.wait_request(0);
-    let mut socket = RawClient::connect(served.address);
-    socket.send(handshake("/", ""));
-    let (rid, _) = host.wait_request(1);
-    host.run(move |js| js.upgrade(rid, "", None));
-    assert_eq!(socket.head().status, 101);
+    drop(host);
+    assert_eq!(client.ended(), b"");
+}
+
+/// Worker threads come and go; the I/O threads stay.
+#[test]
+fn a_program_that_ends_is_forgotten() {
+    let host = Host::echo();
+    let served = host.serve(|_| {});
+    let mut client = RawClient::upgraded(served.address);
     let port = Arc::downgrade(&host.port);
     let weak = Arc::downgrade(&served.server);
-    let id = served.server.id;
-    drop(host);
-    drop(served);
+    drop((host, served));
     client.ended();
-    socket.ended();
-    drop((client, socket));
-    let kept = || (weak.strong_count(), port.strong_count());
-    let end = Instant::now() + Duration::from_secs(5);
-    while kept() != (0, 0) && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(
-        kept(),
-        (0, 0),
-        "servers and ports kept; registered: {}",
-        Server::find(id).is_some()
-    );
+    drop(client);
+    until("the server is dropped", || weak.strong_count() == 0);
+    until("the port is dropped", || port.strong_count() == 0);
 }

@@ -2,6 +2,7 @@
 
 use crate::hub::connection::Connection;
 use crate::hub::field_case;
+use crate::hub::http::Exchange;
 use crate::hub::io_thread::{self, IoThread};
 use crate::session::Event;
 use crate::session::command::Response;
@@ -174,7 +175,7 @@ enum Kind {
     /// Not of an exchange with JavaScript.
     Own,
     Whole(Bytes),
-    /// In pieces, as many bytes in all as the field says, if it says.
+    /// In pieces; how many bytes are still to come, if the head has said how many there are.
     Pieces(Option<u64>),
 }
 
@@ -201,8 +202,15 @@ impl Body for ResponseBody {
             Kind::Own => Poll::Ready(None),
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Kind::Pieces(_) => io_thread::with(|io| io.next_piece(this.slot, this.serial))
-                .unwrap_or_else(|| Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into())))),
+            Kind::Pieces(left) => {
+                let piece = io_thread::with(|io| io.next_piece(this.slot, this.serial))
+                    .unwrap_or_else(|| Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into()))));
+                if let (Some(left), Poll::Ready(Some(Ok(frame)))) = (left, &piece) {
+                    let len = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    *left = left.saturating_sub(len);
+                }
+                piece
+            }
         }
     }
 
@@ -210,7 +218,7 @@ impl Body for ResponseBody {
         match &self.kind {
             Kind::Own => true,
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Pieces(_) => false,
+            Kind::Pieces(left) => *left == Some(0),
         }
     }
 
@@ -233,11 +241,13 @@ impl Drop for ResponseBody {
                 let complete = bytes.is_empty();
                 io_thread::with(|io| io.exchange_over(slot, serial, complete));
             }
-            Kind::Pieces(_) => {
+            Kind::Pieces(left) => {
+                let all = *left == Some(0);
                 io_thread::with(|io| {
-                    let complete = io
-                        .exchange(slot)
-                        .is_some_and(|e| e.serial == serial && e.ended && e.pieces.is_empty());
+                    let ended = |e: &mut Exchange| {
+                        e.serial == serial && (all || e.ended && e.pieces.is_empty())
+                    };
+                    let complete = io.exchange(slot).is_some_and(ended);
                     io.exchange_over(slot, serial, complete);
                 });
             }

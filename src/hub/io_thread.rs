@@ -175,6 +175,11 @@ impl IoThread {
             peer,
             stream,
         } = incoming;
+        // Accepted by another thread before it knew.
+        if server.stopping.load(Ordering::Acquire) {
+            self.connection_ended(&server);
+            return;
+        }
         let halves = match stream {
             Stream::Registered(read, write) => Ok((read, write)),
             Stream::Foreign(accepted) => accepted.register(),

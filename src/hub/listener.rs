@@ -92,6 +92,9 @@ impl Listener {
 impl IoThread {
     /// A server stops listening. Its `WebSockets` stay.
     pub(super) fn stop(&mut self, server: u32, force: bool) {
+        if let Some(server) = Server::find(server) {
+            server.stopping.store(true, Ordering::Release);
+        }
         let mut stopped = Vec::new();
         self.listeners.retain(|listener| {
             let keep = listener.server.id != server;
@@ -123,7 +126,12 @@ impl IoThread {
                 && let Phase::Http(phase) = &mut connection.phase
                 && (all || phase.exchange.is_none())
             {
-                phase.kill = true;
+                // The end of a response may still be on its way: then the connection ends behind it.
+                if all || !connection.unflushed {
+                    phase.kill = true;
+                } else {
+                    phase.close_after = true;
+                }
                 connection.wake();
             }
         }

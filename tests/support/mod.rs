@@ -217,6 +217,15 @@ impl Host {
 
     /// Listens on a port of the system's choice.
     pub(crate) fn serve(&self, configure: impl FnOnce(&ServerConfig)) -> Served {
+        self.serve_after(configure, |_| {})
+    }
+
+    /// The same; `before` runs when the port takes connections that nobody accepts yet.
+    pub(crate) fn serve_after(
+        &self,
+        configure: impl FnOnce(&ServerConfig),
+        before: impl FnOnce(SocketAddr),
+    ) -> Served {
         let bound = Bind::Tcp {
             hostname: Some("127.0.0.1".into()),
             port: 0,
@@ -226,16 +235,15 @@ impl Host {
         }
         .listen()
         .unwrap();
+        let address = bound.address.unwrap();
         let server = Server::new(Arc::clone(&self.port));
         configure(&server.config);
+        before(address);
         pool().listen(ListenerStart {
             server: Arc::clone(&server),
             listening: bound.listening,
         });
-        Served {
-            server,
-            address: bound.address.unwrap(),
-        }
+        Served { server, address }
     }
 
     /// Runs `job` on the program's thread and hands its commands over.
