@@ -58,12 +58,10 @@ unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -
             Ok(bound) => {
                 let server = Server::new(Arc::clone(&state.port));
                 let id = server.id;
-                let thread = state.pool.thread(id as usize % state.pool.len());
-                thread.arrivals().listeners.push(ListenerStart {
+                state.pool.listen(ListenerStart {
                     server,
                     listening: bound.listening,
                 });
-                thread.wake();
                 let result = js.object();
                 js.set(result, "id", js.u32(id));
                 let path = js.get(options, "unix");
@@ -124,7 +122,8 @@ fn bind_of(js: Js, options: Value) -> Result<Bind, BindError> {
 unsafe extern "C" fn configure(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<2>(env, info, |state, [server, limits]| {
         let js = state.js;
-        if let Some(server) = Server::find(js.as_u32(server)) {
+        let server = js.as_u32(server);
+        if let Some(server) = Server::find(server) {
             let number = |name| js.as_f64(js.get(limits, name)).max(0.0);
             let flag = |name| js.as_bool(js.get(limits, name));
             let config = &server.config;
@@ -158,6 +157,11 @@ unsafe extern "C" fn configure(env: sys::napi_env, info: sys::napi_callback_info
                 .wants_drains
                 .store(flag("hasDrain"), Ordering::Relaxed);
         }
+        let mut out = state.out.borrow_mut();
+        for lane in &mut out.lanes {
+            lane.commands.push(Command::Reschedule { server });
+        }
+        state.hand_over_unless_held(&mut out);
         js.undefined()
     })
 }

@@ -3,7 +3,7 @@
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
 use crate::hub::io_thread::IoThread;
 use crate::hub::writer;
-use crate::session::Event;
+use crate::session::{Event, Turn};
 use crate::wire::{Opcode, put_close, put_frame};
 use std::sync::atomic::Ordering;
 
@@ -163,7 +163,9 @@ impl IoThread {
         if gone {
             writer::drop_outbox(socket);
         }
-        let waits = !socket.outbox.is_empty() && !socket.held;
+        // The rest of a frame that JavaScript has begun is on its way here.
+        let rest = shared.is_blocked() && *shared.writer() == Turn::Rest;
+        let waits = (rest || !socket.outbox.is_empty()) && !socket.held;
         if waits && let Some(waker) = waker {
             // The task registers for the moment when the kernel takes more.
             waker.wake_by_ref();

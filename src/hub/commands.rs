@@ -89,6 +89,7 @@ impl IoThread {
                     request,
                 } => http::apply(self, slot, serial, *request),
                 Command::Stop { server, force } => self.stop(server, force),
+                Command::Reschedule { server } => self.reschedule(server),
                 Command::CloseIdle { server } => self.kill_http(server, false),
             }
         }

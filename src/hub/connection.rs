@@ -50,6 +50,8 @@ pub struct Connection {
     pub counted: bool,
     /// JavaScript may still name the slot, for a request that has been aborted.
     pub named: bool,
+    /// It waits, unread, until JavaScript has taken what waits for it.
+    pub stalled: bool,
     /// hyper has bytes that the kernel refused.
     pub unflushed: bool,
     /// What it is.

@@ -80,6 +80,21 @@ impl EnvPort {
         }
     }
 
+    /// The port of no JavaScript thread, for I/O threads that remember none.
+    #[must_use]
+    pub(crate) fn nobody() -> Self {
+        Self {
+            lanes: Box::default(),
+            flag: WakeFlag::default(),
+            waker: Mutex::default(),
+            drains: AtomicU64::new(0),
+            loses_wakes: false,
+            blocked: AtomicUsize::new(0),
+            blocked_ids: Mutex::default(),
+            held: AtomicUsize::new(0),
+        }
+    }
+
     // --- the JavaScript thread's side ---
 
     /// To be called before the first [`EnvPort::take_events`] of a drain.
@@ -218,6 +233,7 @@ impl EnvPort {
     }
 
     /// Wakes again if the drain that was owed at number `seen` has not begun. Returns whether it is still owed.
+    #[must_use]
     pub fn kick(&self, seen: u64) -> bool {
         let owed = self.owed_drain() == Some(seen);
         if owed {

@@ -379,6 +379,8 @@ impl IoThread {
         let Some(connection) = self.connection(slot) else {
             return;
         };
+        // JavaScript may hold the stream open for a while: the client is told now.
+        connection.shared.transport().shutdown_write();
         match &mut connection.phase {
             Phase::Http(phase) => {
                 if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {

@@ -53,6 +53,8 @@ pub(crate) struct IoThread {
     pub(crate) slots: Vec<Option<Box<Connection>>>,
     free: Vec<u32>,
     pub(crate) envs: Vec<Env>,
+    free_envs: Vec<usize>,
+    nobody: Arc<EnvPort>,
     pub(crate) round: Round,
     pub(super) gather: Vec<u8>,
     pub(crate) wheel: Wheel,
@@ -76,7 +78,26 @@ pub(crate) struct Env {
     /// Connections that wait, unread, until JavaScript has taken what waits for it.
     pub(crate) stalled: Vec<u32>,
     /// The env has ended and its connections are being let go.
-    ended: bool,
+    pub(super) ended: bool,
+    /// A task looks after wake-ups that get lost.
+    kicked: bool,
+    /// Connections that name it.
+    connections: usize,
+}
+
+impl Env {
+    fn new(port: Arc<EnvPort>) -> Self {
+        Self {
+            port,
+            batch: EventBatch::default(),
+            commands: CommandBatch::default(),
+            topics: Topics::default(),
+            stalled: Vec::new(),
+            ended: false,
+            kicked: false,
+            connections: 0,
+        }
+    }
 }
 
 /// The thread's main function. Ends with the process.
@@ -122,23 +143,35 @@ pub(crate) fn run(index: usize, handle: &Arc<IoHandle>) {
     });
 }
 
-/// On a host that loses wake-ups: looks, a moment after each, whether the drain has begun, and wakes again.
+/// On a host that loses wake-ups: looks, a moment after each, whether the drain has begun, and wakes again. One task an
+/// env, for as long as a drain is owed.
 fn kick_if_owed() {
     let owed = with(|io| {
-        io.envs
-            .iter()
-            .filter_map(|env| Some((Arc::clone(&env.port), env.port.owed_drain()?)))
+        let unkicked = io.envs.iter_mut().filter(|env| !env.kicked && !env.ended);
+        unkicked
+            .filter_map(|env| {
+                let seen = env.port.owed_drain()?;
+                env.kicked = true;
+                Some((Arc::clone(&env.port), seen))
+            })
             .collect()
     });
-    for (port, seen) in owed.unwrap_or_else(Vec::new) {
+    for (port, mut seen) in owed.unwrap_or_else(Vec::new) {
         tokio::spawn(async move {
-            let mut pause = Duration::from_millis(2);
+            const SHORTEST: Duration = Duration::from_millis(2);
+            const LONGEST: Duration = Duration::from_millis(64);
+            let mut pause = SHORTEST;
             loop {
                 tokio::time::sleep(pause).await;
-                if !port.kick(seen) {
+                if port.kick(seen) {
+                    pause = (pause * 2).min(LONGEST);
+                } else if let Some(next) = port.owed_drain() {
+                    seen = next;
+                    pause = SHORTEST;
+                } else {
+                    with(|io| io.unkick(&port));
                     return;
                 }
-                pause = (pause * 2).min(Duration::from_millis(64));
             }
         });
     }
@@ -154,6 +187,8 @@ impl IoThread {
             slots: Vec::new(),
             free: Vec::new(),
             envs: Vec::new(),
+            free_envs: Vec::new(),
+            nobody: Arc::new(EnvPort::nobody()),
             round: Round::default(),
             gather: Vec::new(),
             wheel: Wheel::default(),
@@ -177,8 +212,7 @@ impl IoThread {
         } = incoming;
         // Accepted by another thread before it knew.
         if server.stopping.load(Ordering::Acquire) {
-            self.connection_ended(&server);
-            return;
+            return self.turn_away(&server);
         }
         let halves = match stream {
             Stream::Registered(read, write) => Ok((read, write)),
@@ -186,11 +220,16 @@ impl IoThread {
         };
         // A stream that cannot be registered is dropped, and with it closed: there is nobody to tell.
         let (Ok((read, write)), Some(env)) = (halves, self.env_of(&server.port)) else {
-            self.connection_ended(&server);
-            return;
+            return self.turn_away(&server);
         };
         let (slot, shared) = self.insert(env, server, peer, write);
         tokio::spawn(http::run(slot, read, shared));
+    }
+
+    /// A connection that was placed here ends before it began.
+    fn turn_away(&mut self, server: &Arc<Server>) {
+        self.handle.connections.fetch_sub(1, Ordering::Relaxed);
+        self.connection_ended(server);
     }
 
     fn insert(
@@ -217,6 +256,7 @@ impl IoThread {
             timeout: None,
             counted: true,
             named: false,
+            stalled: false,
             unflushed: false,
             phase: Phase::Http(HttpPhase {
                 counted_idle: true,
@@ -228,7 +268,7 @@ impl IoThread {
             self.slots.len() as u32 - 1
         });
         self.slots[slot as usize] = Some(Box::new(connection));
-        self.handle.connections.fetch_add(1, Ordering::Relaxed);
+        self.envs[env].connections += 1;
         self.schedule(slot);
         (slot, shared)
     }
@@ -246,9 +286,10 @@ impl IoThread {
         else {
             return;
         };
+        let ended = self.envs[connection.env].ended;
         let released = match &connection.phase {
-            Phase::Socket(socket) => socket.released,
-            Phase::Http(_) => !connection.named,
+            Phase::Socket(socket) => ended || socket.released,
+            Phase::Http(_) => ended || !connection.named,
             Phase::Dead => false,
         };
         if let Phase::Http(HttpPhase {
@@ -267,8 +308,30 @@ impl IoThread {
     }
 
     pub(crate) fn free_slot(&mut self, slot: u32) {
-        self.slots[slot as usize] = None;
+        let Some(connection) = self.slots[slot as usize].take() else {
+            return;
+        };
         self.free.push(slot);
+        let env = &mut self.envs[connection.env];
+        env.connections -= 1;
+        if env.ended && env.connections == 0 {
+            self.retire(connection.env);
+        }
+    }
+
+    /// Nothing of an ended env is left: its place may be another's.
+    fn retire(&mut self, index: usize) {
+        self.envs[index] = Env {
+            ended: true,
+            ..Env::new(Arc::clone(&self.nobody))
+        };
+        self.free_envs.push(index);
+    }
+
+    fn unkick(&mut self, port: &Arc<EnvPort>) {
+        for env in &mut self.envs {
+            env.kicked &= !Arc::ptr_eq(&env.port, port);
+        }
     }
 
     /// The connection no longer holds its server open.
@@ -316,7 +379,9 @@ impl IoThread {
         self.write_round(&[]);
         let mut owed = false;
         for env in &mut self.envs {
-            if !env.batch.events.is_empty() {
+            if env.ended {
+                env.batch.clear();
+            } else if !env.batch.events.is_empty() {
                 env.port.post_events(self.index, &mut env.batch);
                 owed |= env.port.owed_drain().is_some();
             }
@@ -348,6 +413,7 @@ impl IoThread {
             if !env.stalled.is_empty() && !env.port.is_full(self.index) {
                 for slot in std::mem::take(&mut env.stalled) {
                     if let Some(connection) = self.connection(slot) {
+                        connection.stalled = false;
                         connection.wake();
                     }
                 }
@@ -368,14 +434,11 @@ impl IoThread {
             )
         };
         for port in envs {
-            self.envs.push(Env {
-                port,
-                batch: EventBatch::default(),
-                commands: CommandBatch::default(),
-                topics: Topics::default(),
-                stalled: Vec::new(),
-                ended: false,
-            });
+            let env = Env::new(port);
+            match self.free_envs.pop() {
+                Some(index) => self.envs[index] = env,
+                None => self.envs.push(env),
+            }
         }
         for start in listeners {
             Listener::start(self, start);
@@ -422,5 +485,9 @@ impl IoThread {
         }
         self.envs[index].topics = Topics::default();
         self.write_round(&[]);
+        Server::forget_all(&port);
+        if self.envs[index].connections == 0 {
+            self.retire(index);
+        }
     }
 }

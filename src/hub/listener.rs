@@ -163,11 +163,15 @@ impl IoThread {
         } else {
             pool.least_loaded()
         };
-        incoming.server.hold();
+        let handle = pool.thread(target);
         if target == self.index {
+            handle.connections.fetch_add(1, Ordering::Relaxed);
+            incoming.server.hold();
             self.adopt(incoming);
         } else if let Some(incoming) = incoming.into_foreign() {
-            let handle = pool.thread(target);
+            // Counted here, not when it arrives: the next one is placed before that.
+            handle.connections.fetch_add(1, Ordering::Relaxed);
+            incoming.server.hold();
             handle.arrivals().connections.push(incoming);
             handle.wake();
         }

@@ -57,6 +57,11 @@ impl Server {
         registry().remove(&id);
     }
 
+    /// The same for all servers of an env that has ended.
+    pub(crate) fn forget_all(port: &Arc<EnvPort>) {
+        registry().retain(|_, server| !Arc::ptr_eq(&server.port, port));
+    }
+
     /// One more connection.
     pub fn hold(&self) {
         self.holds.fetch_add(1, Ordering::Relaxed);

@@ -70,7 +70,7 @@ impl IoThread {
                 SocketState::Open => {
                     let env = &mut self.envs[connection.env];
                     if env.port.is_full(self.index) {
-                        if !env.stalled.contains(&slot) {
+                        if !std::mem::replace(&mut connection.stalled, true) {
                             env.stalled.push(slot);
                         }
                         return Poll::Pending;
@@ -136,12 +136,13 @@ impl IoThread {
                     Err(_) => (false, true),
                 },
             };
-            if let Phase::Socket(socket) = &connection.phase
-                && socket.outbox.len() != before
-            {
+            let moved = matches!(&connection.phase, Phase::Socket(s) if s.outbox.len() != before);
+            if moved {
                 connection.active = self.wheel.now();
             }
-            self.after_write(slot, gone);
+            if moved || gone {
+                self.after_write(slot, gone);
+            }
             if !more {
                 return;
             }

@@ -30,6 +30,15 @@ impl IoThread {
         }
     }
 
+    /// A server's timeouts have changed: its connections are entered for the earlier of both deadlines.
+    pub(super) fn reschedule(&mut self, server: u32) {
+        for slot in 0..self.slots.len() as u32 {
+            if self.connection(slot).is_some_and(|c| c.server.id == server) {
+                self.schedule(slot);
+            }
+        }
+    }
+
     pub(super) fn tick(&mut self) {
         let list = self.wheel.advance();
         let now = self.wheel.now();

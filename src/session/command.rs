@@ -128,6 +128,11 @@ pub enum Command {
         /// Whether connections with a pending request are ended too.
         force: bool,
     },
+    /// The server's timeouts have changed.
+    Reschedule {
+        /// The server.
+        server: u32,
+    },
     /// End the idle keep-alive connections of the server.
     CloseIdle {
         /// The server.

@@ -49,7 +49,8 @@ impl Keepalive {
     /// Seconds between the ping and the end: time enough for an answer, and more of it where there is more to give.
     fn ping_margin(self) -> u32 {
         match self.idle_timeout {
-            0..16 => 4,
+            0..4 => self.idle_timeout,
+            4..16 => 4,
             16..32 => 8,
             _ => 16,
         }
