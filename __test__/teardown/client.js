@@ -17,6 +17,8 @@ export class Client {
   binary = 0;
   /** Code of the close frame received. @type {number | undefined} */
   closeCode;
+  /** The server was gone when it wrote: Node then drops what it has not read, which is no loss of the server's. */
+  isCutShort = false;
   /** What arrived in the wrong order. @type {string[]} */
   wrong = [];
   /** Settled at the end of the connection, however it came. @type {Promise<void>} */
@@ -35,6 +37,9 @@ export class Client {
   constructor(socket, first) {
     this.#socket = socket;
     this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
+    socket.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+      this.isCutShort ||= error.syscall === "write";
+    });
     socket.on("data", (/** @type {Buffer} */ data) => this.#read(data));
     if (first.length > 0) this.#read(first);
   }

@@ -29,17 +29,21 @@ import { request } from "./client.js";
  * @property {NodeJS.Signals} [signal]   instead of the exit code
  * @property {number} [clients]   by default 4
  * @property {boolean} [isUnheard]   some clients may miss messages: they do not read, or the process is killed
+ * @property {boolean} [endsWithHandshake]   it is the last client's handshake that ends the process
+ * @property {number} [binary]   bytes of binary messages that every client must get
  * @property {number} [closeCode]   of the close frame that every client must get
  * @property {string} [expectsError]   what stderr must contain
  */
 
 const CODE = 3;
 const WINDOW = 32;
+/** More than is written in one go, and less than the kernel takes. */
+const LARGE = 256 << 10;
 
 /** When to end, in messages received: another moment each round. @param {number} round */
 const after = (round) => 1 + ((round * 97) % 1500);
 
-/** @param {DriveTools} tools */
+/** @param {Pick<DriveTools, "clients">} tools */
 const load = ({ clients }) => {
   for (const client of clients) client.load(WINDOW);
 };
@@ -71,6 +75,7 @@ export const EXITS = [
   },
   {
     title: "process.exit() in open",
+    endsWithHandshake: true,
     child: ({ program, clients }) =>
       program.serve({
         open(ws) {
@@ -147,11 +152,12 @@ export const EXITS = [
   },
   {
     title: "process.exit() behind 256 KiB to each client",
+    binary: LARGE,
     child: ({ program, clients }) =>
       program.serve({
         message() {
           if (program.received < clients) return;
-          const bytes = new Uint8Array(256 << 10);
+          const bytes = new Uint8Array(LARGE);
           for (const socket of program.sockets.values()) {
             socket.send(bytes);
             program.send(socket);

@@ -46,20 +46,20 @@ export class Program {
       development: false,
       fetch: (request, server) => {
         const id = Number(new URL(request.url).pathname.slice(1));
-        if (server.upgrade(request, { data: { id } })) return undefined;
+        if (/** @type {any} */ (server).upgrade(request, { data: { id } })) return undefined;
         return handlers.fetch?.(request) ?? new Response("hello");
       },
       websocket: {
-        open: (ws) => {
+        open: (/** @type {Socket} */ ws) => {
           this.sockets.set(ws.data.id, ws);
           ws.subscribe(TOPIC);
           handlers.open?.(ws);
         },
-        message: (ws) => {
+        message: (/** @type {Socket} */ ws) => {
           this.received++;
           return handlers.message?.(ws);
         },
-        close: (ws) => {
+        close: (/** @type {Socket} */ ws) => {
           this.sockets.delete(ws.data.id);
           handlers.close?.(ws);
         },

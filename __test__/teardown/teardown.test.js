@@ -47,7 +47,8 @@ describe("teardown", { concurrency: PARALLEL }, () => {
     for (const end of TERMINATIONS) {
       const rounds = Math.ceil(COUNT / TERMINATIONS.length / (end.workers ?? 1));
       const title = `${runtime.name}: terminate() ${end.title}, ${rounds * (end.workers ?? 1)} workers`;
-      test(title, { skip }, () => runWorkers(runtime, end, rounds));
+      const why = runtime.isDeno && end.notOnDeno;
+      test(title, { skip: skip || why || false }, () => runWorkers(runtime, end, rounds));
     }
     for (const end of OWN_ENDS) {
       const title = `${runtime.name}: a worker's end, ${end.title}, ${OWN_ENDS_COUNT} workers`;
@@ -79,7 +80,7 @@ async function runExit(runtime, exit, round) {
   const clients = [];
   try {
     const port = await child.port;
-    if (exit.title === "process.exit() in open") {
+    if (exit.endsWithHandshake) {
       // The last one's own handshake ends the process.
       for (let id = 0; id < count - 1; id++) clients.push(await Client.connect(port, id));
       keepBusy({ clients });
@@ -102,7 +103,7 @@ async function runExit(runtime, exit, round) {
       assert.deepEqual(wrong, []);
       if (exit.closeCode) assert.equal(closeCode, exit.closeCode);
     }
-    if (title.includes("256 KiB")) assert.ok(clients.every(({ binary }) => binary === 256 << 10));
+    if (exit.binary) for (const { binary } of clients) assert.equal(binary, exit.binary);
     return ended.ms;
   } finally {
     for (const client of clients) client.destroy();
@@ -113,8 +114,9 @@ async function runExit(runtime, exit, round) {
 /** @param {Client[]} clients @param {number[]} counters */
 function checkReceived(clients, counters) {
   assert.equal(counters[REFUSED], 0, "a send was refused: the test asks too much");
-  for (const [id, { own, common = 0, wrong }] of clients.entries()) {
+  for (const [id, { own, common = 0, wrong, isCutShort }] of clients.entries()) {
     assert.deepEqual(wrong, []);
+    if (isCutShort) continue; // One in some ten thousand.
     // A worker may have been stopped between a send and its being counted.
     const lost = counters[id] - own;
     assert.ok(lost === 0 || lost === -1, `client ${id} received ${own} of ${counters[id]} messages`);

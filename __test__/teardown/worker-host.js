@@ -66,7 +66,7 @@ const server = serve({
   hostname: "127.0.0.1",
   development: false,
   fetch(request, self) {
-    self.upgrade(request, { data: new URL(request.url).pathname });
+    /** @type {any} */ (self).upgrade(request, { data: new URL(request.url).pathname });
     return undefined;
   },
   websocket: {

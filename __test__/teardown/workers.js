@@ -17,6 +17,7 @@ import { request } from "./client.js";
  * @property {number} [clients]   of each worker, by default 4
  * @property {boolean} [isEarly]   terminated while it starts: it may have no server yet
  * @property {boolean} [isUnheard]   clients may miss messages
+ * @property {string} [notOnDeno]   why not
  * @property {boolean} [endsItself]   not terminated
  * @property {number} [code]   exit code of a worker that ends itself
  * @property {string} [error]   the exception that ends it
@@ -70,6 +71,7 @@ export const TERMINATIONS = [
   },
   {
     title: "while JavaScript computes and messages wait",
+    notOnDeno: "there terminate() does not interrupt JavaScript, with or without a server",
     worker: ({ program, clients }) =>
       program.serve({
         message(ws) {
@@ -138,6 +140,7 @@ export const TERMINATIONS = [
 export const OWN_ENDS = [
   {
     title: "process.exit() in message",
+    endsItself: true,
     code: 5,
     worker: ({ program, round }) =>
       program.serve({
@@ -149,6 +152,7 @@ export const OWN_ENDS = [
   },
   {
     title: "an exception in message that nobody catches",
+    endsItself: true,
     code: 1,
     error: "nobody catches this",
     worker: ({ program, round }) =>
@@ -161,6 +165,7 @@ export const OWN_ENDS = [
   },
   {
     title: "the natural end after stop(true)",
+    endsItself: true,
     code: 0,
     worker: ({ program, round }) =>
       program.serve({
@@ -170,7 +175,7 @@ export const OWN_ENDS = [
         },
       }),
   },
-].map((end) => ({ ...end, endsItself: true }));
+];
 
 /** @param {{ clients: Client[] }} tools */
 export function keepBusy({ clients }) {

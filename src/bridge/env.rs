@@ -26,6 +26,8 @@ pub(super) struct EnvState {
     pub(super) spare: RefCell<Vec<EventBatch>>,
     /// Set by the cleanup hook.
     pub(super) ended: Cell<bool>,
+    /// The host has stopped this thread's JavaScript: none of it may run until the env ends.
+    pub(super) terminated: Cell<bool>,
 }
 
 /// Events of a batch that had to wait for another turn.

@@ -41,7 +41,7 @@ struct Chunk {
 impl EnvState {
     /// Takes and handles what there is.
     pub(super) fn drain(&self) {
-        if self.ended.get() {
+        if self.ended.get() || self.terminated.get() {
             return;
         }
         self.port.begin_drain();
@@ -52,7 +52,11 @@ impl EnvState {
             Outcome::Done | Outcome::Ended => {}
             Outcome::Yield => self.wake_self(),
             Outcome::Late => {
-                let _ = self.js.scope(|| self.call(Callback::Later, &[]));
+                self.js.scope(|| {
+                    if self.call(Callback::Later, &[]).is_err() {
+                        self.report();
+                    }
+                });
             }
         }
     }
@@ -238,7 +242,10 @@ impl EnvState {
     fn report(&self) -> bool {
         match self.js.take_exception() {
             // Deno's way of stopping a thread that is to end: there is nothing to report, and no more to run.
-            Some(error) if self.js.type_of(error) == napi_sys::ValueType::napi_null => true,
+            Some(error) if self.js.type_of(error) == napi_sys::ValueType::napi_null => {
+                self.terminated.set(true);
+                true
+            }
             Some(error) => {
                 self.js.fatal_exception(error);
                 false

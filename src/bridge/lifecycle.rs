@@ -65,6 +65,7 @@ pub(super) fn attach<'env>(
         left: RefCell::default(),
         spare: RefCell::default(),
         ended: Cell::new(false),
+        terminated: Cell::new(false),
     }));
     let threadsafe = threadsafe_function(js, state.cast())?;
     // SAFETY: `state` was made above and is freed by the cleanup hook only.

@@ -64,7 +64,7 @@ pub enum Phase {
     /// HTTP, between requests or in one.
     Http(HttpPhase),
     /// A WebSocket.
-    Socket(Box<SocketPhase>),
+    Socket(SocketPhase),
     /// The task has ended, and JavaScript has not released the slot yet.
     Dead,
 }

@@ -193,6 +193,12 @@ impl EnvPort {
             .is_none()
     }
 
+    /// Drops the events that the JavaScript thread, which has ended, did not take.
+    pub fn discard_events(&self, thread: usize) {
+        let mut batch = EventBatch::default();
+        self.lanes[thread].events.take(&mut batch);
+    }
+
     /// Hands over events, and wakes the JavaScript thread if nobody has.
     pub fn post_events(&self, thread: usize, batch: &mut EventBatch) {
         let lane = &self.lanes[thread];

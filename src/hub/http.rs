@@ -526,7 +526,7 @@ fn upgrade(
         io.flush_soon();
         return;
     };
-    let mut socket = Box::new(SocketPhase::new(id));
+    let mut socket = SocketPhase::new(id);
     let mut head = Vec::with_capacity(256 + lines.len());
     head.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     head.extend_from_slice(lines);
@@ -569,7 +569,7 @@ fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     head.extend_from_slice(&response.lines);
     head.extend_from_slice(b"Connection: close\r\n\r\n");
-    let mut socket = Box::new(SocketPhase::new(u32::MAX));
+    let mut socket = SocketPhase::new(u32::MAX);
     socket.outbox.push(&head);
     socket.released = true;
     socket.state = SocketState::Closing {

@@ -120,14 +120,6 @@ pub(crate) fn run(index: usize, handle: &Arc<IoHandle>) {
             });
             Poll::<()>::Pending
         }));
-        tokio::spawn(async {
-            let mut seconds = tokio::time::interval(Duration::from_secs(1));
-            seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                seconds.tick().await;
-                with(IoThread::tick);
-            }
-        });
         let commands = tokio::spawn(async move {
             loop {
                 handle.notify.notified().await;
@@ -210,6 +202,7 @@ impl IoThread {
             peer,
             stream,
         } = incoming;
+        self.catch_up();
         // Accepted by another thread before it knew.
         if server.stopping.load(Ordering::Acquire) {
             return self.turn_away(&server);
@@ -395,6 +388,7 @@ impl IoThread {
     // --- commands ---
 
     fn run_commands(&mut self) {
+        self.catch_up();
         self.take_arrivals();
         for index in 0..self.envs.len() {
             let env = &mut self.envs[index];
@@ -454,6 +448,8 @@ impl IoThread {
         env.ended = true;
         env.batch.clear();
         env.stalled = Vec::new();
+        // What JavaScript did not take holds streams open.
+        env.port.discard_events(self.index);
         let port = Arc::clone(&env.port);
         self.listeners
             .retain(|listener| !Arc::ptr_eq(&listener.server.port, &port));

@@ -5,8 +5,9 @@ use crate::hub::env::EnvPort;
 use crate::hub::io_thread;
 use crate::hub::server::ListenerStart;
 use crate::session::mailbox::WakeFlag;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Environment variable with the number of I/O threads.
@@ -27,6 +28,8 @@ pub struct IoHandle {
     /// Connections it owns.
     pub(crate) connections: AtomicUsize,
     arrivals: Mutex<Arrivals>,
+    /// Seconds that have passed and that it has not counted yet.
+    pub(crate) seconds: AtomicU32,
 }
 
 /// What other threads bring.
@@ -56,6 +59,11 @@ impl IoPool {
                 .spawn(move || io_thread::run(index, &handle))
                 .expect("the system gives a thread before the first connection");
         }
+        let ticked = threads.clone();
+        std::thread::Builder::new()
+            .name("ferrows-clock".into())
+            .spawn(move || tick(&ticked))
+            .expect("the system gives a thread before the first connection");
         Self { threads }
     }
 
@@ -115,6 +123,20 @@ impl IoHandle {
 
     pub(crate) fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts the seconds for all I/O threads: a timer of their own would cost them a look at the clock on every turn. A
+/// thread without connections is left asleep, and counts when it is woken for something else.
+fn tick(threads: &[Arc<IoHandle>]) -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        for thread in threads {
+            thread.seconds.fetch_add(1, Ordering::Relaxed);
+            if thread.connections.load(Ordering::Relaxed) > 0 {
+                thread.wake();
+            }
+        }
     }
 }
 

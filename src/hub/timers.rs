@@ -39,7 +39,16 @@ impl IoThread {
         }
     }
 
-    pub(super) fn tick(&mut self) {
+    /// Counts the seconds that have passed.
+    pub(super) fn catch_up(&mut self) {
+        if self.handle.seconds.load(Ordering::Relaxed) != 0 {
+            for _ in 0..self.handle.seconds.swap(0, Ordering::Relaxed) {
+                self.tick();
+            }
+        }
+    }
+
+    fn tick(&mut self) {
         let list = self.wheel.advance();
         let now = self.wheel.now();
         for slot in &list {

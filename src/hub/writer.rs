@@ -243,6 +243,9 @@ pub fn flush_outbox(connection: &mut Connection) -> io::Result<bool> {
     let Phase::Socket(socket) = &mut connection.phase else {
         return Ok(false);
     };
+    if socket.outbox.is_empty() {
+        return Ok(false);
+    }
     let mut turn = connection.shared.writer();
     if socket.held || *turn == Turn::Rest {
         return Ok(false);

@@ -4,9 +4,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Bytes queued for one connection, in order. An empty one owns no memory.
+/// Bytes queued for one connection, in order. An empty one owns no memory, and is one word.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    queue: Option<Box<Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
     /// Whole buffers: large frames, shared between the subscribers of a topic.
     chunks: VecDeque<Bytes>,
     /// Small frames behind them.
@@ -21,43 +26,54 @@ impl Outbox {
     /// Bytes queued.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.queue.as_ref().map_or(0, |queue| queue.len)
     }
 
     /// Whether nothing is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.queue.is_none()
     }
 
     /// Queues a copy of `bytes`.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.len += bytes.len();
-        self.tail.extend_from_slice(bytes);
+        if let Some(queue) = self.grow(bytes.len()) {
+            queue.tail.extend_from_slice(bytes);
+        }
     }
 
     /// Queues a buffer without copying it.
     pub fn push_shared(&mut self, bytes: Bytes) {
-        self.len += bytes.len();
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+        if let Some(queue) = self.grow(bytes.len()) {
+            if !queue.tail.is_empty() {
+                queue.chunks.push_back(queue.tail.split().freeze());
+            }
+            queue.chunks.push_back(bytes);
         }
-        self.chunks.push_back(bytes);
     }
 
     /// Puts the rest of a frame whose beginning is already on the wire in front of everything.
     pub fn push_front(&mut self, rest: Bytes) {
-        self.len += rest.len();
-        self.chunks.push_front(rest);
+        if let Some(queue) = self.grow(rest.len()) {
+            queue.chunks.push_front(rest);
+        }
+    }
+
+    /// The queue, for `n` more bytes; `None` if that is none.
+    fn grow(&mut self, n: usize) -> Option<&mut Queue> {
+        if n == 0 {
+            return None;
+        }
+        let queue = self.queue.get_or_insert_default();
+        queue.len += n;
+        Some(queue)
     }
 
     /// The pieces at the front, for a vectored write. Returns how many were filled in.
     pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let pieces = self
-            .chunks
-            .iter()
-            .map(|chunk| &chunk[..])
-            .chain([&self.tail[..]]);
+        let Some(queue) = &self.queue else { return 0 };
+        let pieces = queue.chunks.iter().map(|chunk| &chunk[..]);
+        let pieces = pieces.chain([&queue.tail[..]]);
         let mut filled = 0;
         for (slot, piece) in into
             .iter_mut()
@@ -71,27 +87,28 @@ impl Outbox {
 
     /// Forgets the first `n` bytes: the kernel took them.
     pub fn advance(&mut self, mut n: usize) {
-        self.len -= n;
+        let Some(queue) = &mut self.queue else { return };
+        queue.len -= n;
         while n > 0 {
-            let Some(front) = self.chunks.front_mut() else {
-                self.tail.advance(n);
+            let Some(front) = queue.chunks.front_mut() else {
+                queue.tail.advance(n);
                 break;
             };
             let step = n.min(front.len());
             front.advance(step);
             n -= step;
             if front.is_empty() {
-                self.chunks.pop_front();
+                queue.chunks.pop_front();
             }
         }
-        if self.len == 0 {
-            *self = Self::default();
+        if queue.len == 0 {
+            self.queue = None;
         }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.queue = None;
     }
 }
 
