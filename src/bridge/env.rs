@@ -149,7 +149,7 @@ pub(super) enum Verdict {
 /// Bytes that may be in flight to an I/O thread before this one looks what became of them: half the limit, within these.
 const UNSEEN: std::ops::RangeInclusive<i64> = 4 << 10..=1 << 20;
 /// Bytes of commands that are handed over though a cork is open.
-const HAND_OVER: usize = 256 << 10;
+const HAND_OVER: usize = 1 << 20;
 /// How long JavaScript waits for an I/O thread at most; it answers in microseconds unless the machine is starved.
 pub(super) const PATIENCE: Duration = Duration::from_millis(200);
 

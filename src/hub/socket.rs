@@ -14,7 +14,7 @@ use tokio::io::ReadBuf;
 /// Reads in one poll before other connections get their turn.
 const READS: usize = 4;
 /// Bytes of events after which they are handed over without waiting for the turn's end.
-const HAND_OVER: usize = 256 << 10;
+const HAND_OVER: usize = 1 << 20;
 /// Bytes of pongs that may wait for a peer that reads nothing, where the server sets no limit.
 const PONG_LIMIT: u64 = 16 << 20;
 
@@ -222,7 +222,7 @@ impl IoThread {
             self.end_socket(slot, 1006, error.reason(), Farewell::Error(error));
         }
         let batch = &mut self.envs[env].batch;
-        if batch.arena.len() > HAND_OVER || crate::session::Batch::weight(batch) > 4 * HAND_OVER {
+        if batch.arena.len() > HAND_OVER || crate::session::Batch::weight(batch) > 2 * HAND_OVER {
             let env = &mut self.envs[env];
             env.port.post_events(self.index, &mut env.batch);
         } else if batch.events.is_empty() {
