@@ -124,8 +124,9 @@ export class ServerWebSocket {
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
   send(message, compress) {
     if (!isSocket(this)) throw invalidThis("ServerWebSocket", this);
-    if (typeof message === "string" && compress === undefined && (this.#flags & DIRECT) === OPEN) {
-      return N.sendText(this.#id, message, message.length, false);
+    if ((compress === undefined || compress === false) && (this.#flags & DIRECT) === OPEN) {
+      if (typeof message === "string") return N.sendText(this.#id, message, message.length, false);
+      if (ArrayBuffer.isView(message)) return N.sendBinary(this.#id, message, false);
     }
     if ((this.#flags & OPEN) === 0) return 0;
     checkSend("send", compress, arguments.length);

@@ -117,8 +117,9 @@ pub(super) struct JsSocket {
     pub(super) shared: Arc<SocketShared>,
     /// Bytes queued by this thread since the beginning.
     pub(super) added: i64,
-    /// The value of the I/O thread's count last looked at: looking is dear while that thread writes.
-    pub(super) seen: i64,
+    /// What `added` may come to before the I/O thread's count, and the limit, are looked at: looking is dear while that
+    /// thread writes.
+    pub(super) budget: i64,
     /// Over its limit, and to be closed for it.
     pub(super) overflowed: bool,
     /// Closed by JavaScript: what still comes for it is passed over.
@@ -163,17 +164,29 @@ impl EnvState {
         if socket.shared.is_blocked() || socket.overflowed {
             return self.verdict_blocked(out, id);
         }
+        if socket.added <= socket.budget {
+            return Verdict::Free;
+        }
+        self.verdict_unseen(out, id)
+    }
+
+    /// Much has been sent since the I/O thread's count was looked at.
+    #[cold]
+    fn verdict_unseen(&self, out: &mut Out, id: u32) -> Verdict {
+        let Some(socket) = out.sockets.get_mut(id) else {
+            return Verdict::Full;
+        };
         let limit = socket
             .shared
             .config
             .backpressure_limit
             .load(Ordering::Relaxed) as i64;
-        let unseen = (limit / 2).clamp(*UNSEEN.start(), *UNSEEN.end());
-        if socket.added - socket.seen <= unseen || limit == 0 {
-            return Verdict::Free;
-        }
-        socket.seen = socket.shared.settled();
-        if socket.added - socket.seen <= unseen {
+        let unseen = match limit {
+            0 => *UNSEEN.end(),
+            limit => (limit / 2).clamp(*UNSEEN.start(), *UNSEEN.end()),
+        };
+        socket.budget = socket.shared.settled() + unseen;
+        if socket.added <= socket.budget || limit == 0 {
             return Verdict::Free;
         }
         // More is under way than should be: see what the kernel says to it before more is added.
@@ -183,7 +196,7 @@ impl EnvState {
         match out.sockets.get_mut(id) {
             Some(socket) if socket.shared.is_blocked() => self.verdict_blocked(out, id),
             Some(socket) => {
-                socket.seen = socket.added;
+                socket.budget = socket.added + unseen;
                 Verdict::Free
             }
             None => Verdict::Full,
@@ -223,7 +236,15 @@ impl EnvState {
     /// Hands the commands over, unless a cork or a drain is open.
     #[inline]
     pub(super) fn hand_over_unless_held(&self, out: &mut Out) {
-        if self.depth.get() == 0 || out.lanes.iter().any(|lane| lane.bytes.len() > HAND_OVER) {
+        if self.depth.get() == 0 {
+            self.hand_over(out);
+        }
+    }
+
+    /// The same after bytes for one lane: so many are not held back.
+    #[inline]
+    pub(super) fn hand_over_sent(&self, out: &mut Out, thread: usize) {
+        if self.depth.get() == 0 || out.lanes[thread].bytes.len() > HAND_OVER {
             self.hand_over(out);
         }
     }

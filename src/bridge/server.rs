@@ -283,7 +283,7 @@ unsafe extern "C" fn upgrade(env: sys::napi_env, info: sys::napi_callback_info) 
             slot: request.slot,
             shared: request.shared,
             added: 0,
-            seen: 0,
+            budget: 0,
             overflowed: false,
             closed: false,
         });

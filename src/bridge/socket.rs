@@ -59,12 +59,13 @@ unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info
         let Some(socket) = sockets.get_mut(id) else {
             return js.number(0.0);
         };
-        let lane = &mut lanes[socket.thread];
+        let thread = socket.thread;
+        let lane = &mut lanes[thread];
         let start = lane.bytes.len();
         let sent = put_text_frame(js, text, units, &mut lane.bytes);
         lane.push_send(socket.slot, start);
         socket.added += (lane.bytes.len() - start) as i64;
-        state.hand_over_unless_held(out);
+        state.hand_over_sent(out, thread);
         js.number(if verdict == Verdict::Free {
             sent as f64
         } else {
@@ -121,13 +122,14 @@ impl EnvState {
         let Some(socket) = sockets.get_mut(id) else {
             return 0.0;
         };
-        let lane = &mut lanes[socket.thread];
+        let thread = socket.thread;
+        let lane = &mut lanes[thread];
         let start = lane.bytes.len();
         put_header(&mut lane.bytes, opcode, false, payload.len());
         lane.bytes.extend_from_slice(payload);
         lane.push_send(socket.slot, start);
         socket.added += (lane.bytes.len() - start) as i64;
-        self.hand_over_unless_held(out);
+        self.hand_over_sent(out, thread);
         if verdict == Verdict::Free {
             payload.len() as f64
         } else {
@@ -242,7 +244,7 @@ impl EnvState {
             start: start as u32,
             len,
         });
-        self.hand_over_unless_held(out);
+        self.hand_over_sent(out, 0);
     }
 
     fn publish_large(&self, out: &mut Out, topic: u32, except: Option<u32>, frame: &Bytes) {
