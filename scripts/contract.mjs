@@ -102,6 +102,7 @@ async function main() {
   }
   const mandatory = process.env.CI === "true" && `${process.platform}-${process.arch}` === "linux-x64";
   const lines = [];
+  const total = { passed: 0, failed: 0, skipped: 0 };
   let failed = false;
   for (const runtime of chosen) {
     const binary = runtime.binary();
@@ -109,17 +110,22 @@ async function main() {
       const why = installProblem ?? `no package for ${process.platform}-${process.arch}`;
       lines.push(`${runtime.name.padEnd(8)} NOT RUN: ${why}`);
       failed ||= mandatory;
+      total[mandatory ? "failed" : "skipped"]++;
       continue;
     }
     const started = performance.now();
     const results = await runFiles(runtime, binary, files);
     const outcome = judge(runtime, results);
     failed ||= !outcome.ok;
+    total.passed += outcome.passed;
+    total.failed += outcome.failed;
+    total.skipped += outcome.skipped;
     lines.push(
       `${runtime.name.padEnd(8)} ${outcome.text} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
     );
   }
-  console.log(`\nContract suite, ${files.length} files\n${lines.join("\n")}`);
+  console.log(`\nContract suite, ${files.length} files\n${lines.join("\n")}\n`);
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   return failed ? 1 : 0;
 }
 
@@ -232,7 +238,15 @@ function judge(runtime, results) {
     if (left.length > 0) parts.push(`${left.length} left out for rows ${rows.join(", ")}`);
   }
   if (passed === 0) parts.push("no test ran");
-  return { ok: failures.length === 0 && passed > 0, text: parts.join(", ") };
+  // A runtime without a single test is a failure too.
+  const failed = failures.length + (passed === 0 ? 1 : 0);
+  return {
+    ok: failed === 0,
+    passed,
+    failed,
+    skipped: count(({ event }) => event === "skipped"),
+    text: parts.join(", "),
+  };
 }
 
 /** @param {Report[]} reports */

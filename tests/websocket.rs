@@ -1166,8 +1166,8 @@ fn a_new_idle_timeout_holds_for_open_sockets() {
         .config
         .idle_timeout
         .store(1, Ordering::Relaxed);
-    let server = served.server.id;
-    host.run(move |js| js.tell_all(|| Command::Reschedule { server }));
+    let id = served.server.id;
+    host.run(move |js| js.tell_all(|| Command::Reschedule { server: id }));
     assert_eq!(client.take_all(), b"");
     assert_eq!(host.wait_close().0, 1006);
     host.finish(&served);

@@ -112,7 +112,7 @@ impl IoThread {
         }
     }
 
-    /// Bytes of [`Round::local`], which JavaScript has not counted.
+    /// Bytes of `Round::local`, which JavaScript has not counted.
     pub(crate) fn send_own(&mut self, slot: u32, start: u32, len: u32, batch: &[u8]) {
         if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
             socket.settled -= i64::from(len);

@@ -292,7 +292,7 @@ impl IoThread {
             serial,
             shared,
             method: head.method.as_str().into(),
-            target: head.uri.to_string().into(),
+            target: target(&head.uri),
             fields: fields(&head.headers),
             handshake,
             flags: u32::from(has_body) | u32::from(!http11) << 1,
@@ -580,6 +580,14 @@ fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
     if let Some(connection) = io.connection(slot) {
         connection.phase = Phase::Socket(socket);
         connection.wake();
+    }
+}
+
+/// The request target, as sent.
+fn target(uri: &http::Uri) -> Box<str> {
+    match (uri.scheme(), uri.path_and_query()) {
+        (None, Some(path)) if uri.authority().is_none() => path.as_str().into(),
+        _ => uri.to_string().into(),
     }
 }
 
