@@ -119,8 +119,6 @@ export interface Native {
   subscribe(serverId: number, id: number, topicId: number): void;
   /** Removes a subscriber. */
   unsubscribe(serverId: number, id: number, topicId: number): void;
-  /** The id may be used again. */
-  dropTopic(serverId: number, topicId: number): void;
   /** Payload bytes n, or -1 - n when a socket of the process is blocked. `exceptId` -1 = nobody. */
   publishText(topicId: number, exceptId: number, text: string, length: number, compress: boolean): number;
   /** As `publishText`. */

@@ -51,7 +51,6 @@ export function attach(callbacks) {
     resume: addon.resume,
     subscribe: addon.subscribe,
     unsubscribe: addon.unsubscribe,
-    dropTopic: addon.dropTopic,
     publishText: addon.publishText,
     publishBinary: addon.publishBinary,
     blockedSockets: addon.blockedSockets,

@@ -86,7 +86,7 @@ export class TopicTable {
   #leave(topic) {
     if (--topic.count > 0) return;
     this.byName.delete(topic.name);
-    N.dropTopic(this.serverId, topic.id);
+    // Free at once: commands are applied in order, and a topic without members owns nothing over there.
     freeIds.push(topic.id);
   }
 }

@@ -100,11 +100,6 @@ export const functions = [
     doc: "Removes a subscriber.",
   },
   {
-    name: "dropTopic",
-    signature: "(serverId: number, topicId: number): void",
-    doc: "The id may be used again.",
-  },
-  {
     name: "publishText",
     signature: "(topicId: number, exceptId: number, text: string, length: number, compress: boolean): number",
     doc: "Payload bytes n, or -1 - n when a socket of the process is blocked. `exceptId` -1 = nobody.",

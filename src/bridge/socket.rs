@@ -23,7 +23,6 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("terminate", terminate),
     ("subscribe", subscribe),
     ("unsubscribe", unsubscribe),
-    ("dropTopic", drop_topic),
     ("pause", pause),
     ("resume", resume),
     ("buffered", buffered),
@@ -459,11 +458,6 @@ unsafe extern "C" fn unsubscribe(env: sys::napi_env, info: sys::napi_callback_in
         let topic = state.js.as_u32(topic);
         state.command(id, |slot| Command::Unsubscribe { slot, topic })
     })
-}
-
-/// `dropTopic(server, topic)`: nothing to do, since a topic without members owns nothing.
-unsafe extern "C" fn drop_topic(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<0>(env, info, |state, []| state.js.undefined())
 }
 
 /// `pause(id)`: nothing that arrives from now on is read.

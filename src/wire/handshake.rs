@@ -58,12 +58,6 @@ pub fn accept_key(key: &str) -> String {
     derive_accept_key(key.as_bytes())
 }
 
-/// The first subprotocol of a `Sec-WebSocket-Protocol` offer, which is chosen when the application chooses none.
-#[must_use]
-pub fn first_subprotocol(offer: &str) -> Option<&str> {
-    tokens(offer).next()
-}
-
 /// The elements of a comma-separated list, without the blanks around them; empty ones are skipped (RFC 9110, 5.6.1).
 fn tokens(list: &str) -> impl Iterator<Item = &str> {
     list.split(',')
@@ -165,14 +159,5 @@ mod tests {
         ] {
             assert_eq!(handshake, Handshake::NotWebSocket);
         }
-    }
-
-    #[test]
-    fn chooses_the_first_subprotocol_offered() {
-        assert_eq!(first_subprotocol("a, b"), Some("a"));
-        assert_eq!(first_subprotocol("a ,b"), Some("a"));
-        assert_eq!(first_subprotocol(" ,\t, x ,y"), Some("x"));
-        assert_eq!(first_subprotocol(""), None);
-        assert_eq!(first_subprotocol(",,"), None);
     }
 }

@@ -33,7 +33,7 @@ pub use encoder::{
     MAX_HEADER, cut_reason, header_len, put_close, put_frame, put_header, write_header,
 };
 pub use error::ProtocolError;
-pub use handshake::{Handshake, accept_key, classify, first_subprotocol, is_valid_key};
+pub use handshake::{Handshake, accept_key, classify, is_valid_key};
 pub use header::FrameHeader;
 pub use limits::Limits;
 pub use mask::{scalar, unmask_append};
