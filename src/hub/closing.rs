@@ -1,6 +1,6 @@
 //! The end of sockets, from either side, and what is written on the way there.
 
-use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
 use crate::hub::io_thread::IoThread;
 use crate::hub::writer;
 use crate::session::{Event, Turn};
@@ -13,11 +13,7 @@ const VISIBLE_STEP: i64 = 32 << 10;
 impl IoThread {
     /// A socket ends from outside: JavaScript is told, and the farewell waits until it has heard.
     pub(crate) fn end_socket(&mut self, slot: u32, code: u16, reason: &str, farewell: Farewell) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let Phase::Socket(socket) = &mut connection.phase else {
@@ -34,11 +30,7 @@ impl IoThread {
 
     /// JavaScript has closed the socket.
     pub(super) fn close(&mut self, env: usize, slot: u32, abrupt: bool) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         match &mut connection.phase {
@@ -65,11 +57,7 @@ impl IoThread {
 
     /// JavaScript has heard that the socket ended.
     pub(super) fn release(&mut self, env: usize, slot: u32) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         match &mut connection.phase {
@@ -124,11 +112,7 @@ impl IoThread {
     pub(crate) fn write_round(&mut self, batch: &[u8]) {
         let mut dirty = std::mem::take(&mut self.round.dirty);
         for slot in dirty.drain(..) {
-            let Some(connection) = self
-                .slots
-                .get_mut(slot as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(connection) = at(&mut self.slots, slot) else {
                 continue;
             };
             let gone = self
@@ -144,11 +128,7 @@ impl IoThread {
 
     /// Brings what both threads see in line with the outbox, and goes on with a socket that is closing.
     pub(crate) fn after_write(&mut self, slot: u32, gone: bool) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let Connection {

@@ -1,6 +1,6 @@
 //! Applying what JavaScript wants, strictly in call order.
 
-use crate::hub::connection::{Farewell, Phase};
+use crate::hub::connection::{Farewell, Phase, at};
 use crate::hub::http;
 use crate::hub::io_thread::IoThread;
 use crate::hub::writer::{self, Source};
@@ -97,11 +97,7 @@ impl IoThread {
 
     fn send(&mut self, slot: u32, source: Source, start: u32, len: u32, batch: &[u8]) {
         let now = self.wheel.now();
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         if let Phase::Socket(socket) = &mut connection.phase

@@ -154,6 +154,12 @@ pub enum Farewell {
     Error(ProtocolError),
 }
 
+/// The connection in a slot. Not a method of the thread's state: its other parts stay free to be borrowed.
+#[inline]
+pub(crate) fn at(slots: &mut [Option<Box<Connection>>], slot: u32) -> Option<&mut Connection> {
+    slots.get_mut(slot as usize)?.as_deref_mut()
+}
+
 /// No node.
 pub const NONE: u32 = u32::MAX;
 

@@ -7,7 +7,7 @@
 //! An upgrade takes the stream, and the bytes hyper has read beyond the handshake, out of hyper before it has answered:
 //! the 101 is ours, and leaves in one write with whatever `open` sends.
 
-use crate::hub::connection::{Farewell, HttpPhase, Phase, SocketPhase, SocketState};
+use crate::hub::connection::{Farewell, HttpPhase, Phase, SocketPhase, SocketState, at};
 use crate::hub::http_response::{Answer, Service};
 use crate::hub::http_stream::Stream;
 use crate::hub::io_thread::{self, IoThread};
@@ -353,11 +353,7 @@ impl IoThread {
 
     /// The stream belongs to the WebSocket now.
     fn leave_http(&mut self, slot: u32, read: ReadHalf, early: &[u8]) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let env = connection.env;
@@ -505,11 +501,7 @@ fn upgrade(
     protocol: Option<&[u8]>,
 ) {
     let date = io.date().to_owned();
-    let Some(connection) = io
-        .slots
-        .get_mut(slot as usize)
-        .and_then(Option::as_deref_mut)
-    else {
+    let Some(connection) = at(&mut io.slots, slot) else {
         return;
     };
     let env = connection.env;

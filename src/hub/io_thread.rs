@@ -7,7 +7,7 @@
 //! All state of the thread is in one thread-local value. Tasks borrow it for the length of one poll, never across an
 //! await, and never while hyper runs, whose callbacks borrow it themselves.
 
-use crate::hub::connection::{Connection, HttpPhase, Incoming, Phase, SocketState, Stream};
+use crate::hub::connection::{Connection, HttpPhase, Incoming, Phase, SocketState, Stream, at};
 use crate::hub::env::EnvPort;
 use crate::hub::http;
 use crate::hub::listener::Listener;
@@ -15,7 +15,7 @@ use crate::hub::pool::IoHandle;
 use crate::hub::server::Server;
 use crate::hub::topics::Topics;
 use crate::hub::wheel::Wheel;
-use crate::hub::writer::{self, Round};
+use crate::hub::writer::Round;
 use crate::session::{CommandBatch, Event, EventBatch, SocketShared, Transport};
 use crate::wire::Frame;
 use std::cell::RefCell;
@@ -267,16 +267,12 @@ impl IoThread {
     }
 
     pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection> {
-        self.slots.get_mut(slot as usize)?.as_deref_mut()
+        at(&mut self.slots, slot)
     }
 
     /// The connection's task has ended, and with it the stream.
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let ended = self.envs[connection.env].ended;
@@ -467,7 +463,7 @@ impl IoThread {
                 }
                 Phase::Socket(socket) => {
                     socket.released = true;
-                    if !writer::is_closing(socket) {
+                    if socket.accepts() {
                         socket.state = SocketState::Closing {
                             fin: false,
                             abrupt: false,

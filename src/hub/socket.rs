@@ -1,6 +1,6 @@
 //! A WebSocket's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
 
-use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::{MessageKind, ReadHalf};
@@ -55,11 +55,7 @@ impl IoThread {
         }
         self.poll_write(slot, cx);
         for _ in 0..READS {
-            let Some(connection) = self
-                .slots
-                .get_mut(slot as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(connection) = at(&mut self.slots, slot) else {
                 return Poll::Ready(());
             };
             let Phase::Socket(socket) = &connection.phase else {
@@ -114,11 +110,7 @@ impl IoThread {
     /// Writes what waits, as far as the kernel takes it, and registers for more.
     fn poll_write(&mut self, slot: u32, cx: &mut Context<'_>) {
         loop {
-            let Some(connection) = self
-                .slots
-                .get_mut(slot as usize)
-                .and_then(Option::as_deref_mut)
-            else {
+            let Some(connection) = at(&mut self.slots, slot) else {
                 return;
             };
             let Phase::Socket(socket) = &connection.phase else {
@@ -160,11 +152,7 @@ impl IoThread {
     /// Decodes the first `n` bytes of the scratch buffer.
     fn receive(&mut self, slot: u32, n: usize) {
         let now = self.wheel.now();
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let Connection {
@@ -232,11 +220,7 @@ impl IoThread {
     }
 
     fn control(&mut self, slot: u32, frame: &Frame, behind_messages: bool) {
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let env = connection.env;

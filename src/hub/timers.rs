@@ -1,6 +1,6 @@
 //! What time does to connections: pings, timeouts, and the end of those that linger.
 
-use crate::hub::connection::{Connection, Farewell, Phase, SocketState};
+use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
 use crate::hub::io_thread::IoThread;
 use crate::session::Keepalive;
 use crate::session::keepalive::Due;
@@ -14,11 +14,7 @@ impl IoThread {
     /// Enters the connection for its next deadline.
     pub(crate) fn schedule(&mut self, slot: u32) {
         let now = self.wheel.now();
-        let Some(connection) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(Option::as_deref_mut)
-        else {
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let at = match due(connection, now) {

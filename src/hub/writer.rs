@@ -5,7 +5,7 @@
 //! frame. Ranges of one connection form a list; neighbours merge. What the kernel does not take is copied (or, for large
 //! frames, shared) into the connection's outbox, and the buffers are free again when the round is over.
 
-use crate::hub::connection::{Connection, NONE, Phase, SocketPhase, SocketState};
+use crate::hub::connection::{Connection, NONE, Phase, SocketPhase};
 use crate::session::outbox::SLICES;
 use crate::session::shared::Turn;
 use bytes::Bytes;
@@ -273,15 +273,6 @@ pub fn flush_outbox(connection: &mut Connection) -> io::Result<bool> {
 pub fn drop_outbox(socket: &mut SocketPhase) {
     socket.settled += socket.outbox.len() as i64;
     socket.outbox.clear();
-}
-
-/// Whether a socket still has a frame to send before it can be let go.
-#[must_use]
-pub fn is_closing(socket: &SocketPhase) -> bool {
-    matches!(
-        socket.state,
-        SocketState::Closing { .. } | SocketState::Finished
-    )
 }
 
 fn would_block(result: io::Result<usize>) -> io::Result<usize> {
