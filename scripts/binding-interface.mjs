@@ -204,6 +204,9 @@ export interface Settings {
   /** 0 = none. */
   backpressureLimit: number;
   closeOnBackpressureLimit: boolean;
+  /** 0 nothing, 1 a shared context, 9 to 15 a socket's own with so many window bits. */
+  compress: number;
+  decompress: number;
   hasPing: boolean;
   hasPong: boolean;
   hasDrain: boolean;

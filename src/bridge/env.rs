@@ -103,6 +103,8 @@ impl Callbacks {
 pub(super) struct Out {
     pub(super) lanes: Vec<CommandBatch>,
     pub(super) sockets: Slab<JsSocket>,
+    /// How many of the sockets compress.
+    pub(super) deflating: usize,
     pub(super) scratch: Vec<u8>,
     /// What the queues of blocked sockets said to the last publish, before it was among what they hold.
     pub(super) said: Vec<(u32, i32)>,
@@ -120,6 +122,8 @@ pub(super) struct JsSocket {
     /// What `added` may come to before the I/O thread's count, and the limit, are looked at: looking is dear while that
     /// thread writes.
     pub(super) budget: i64,
+    /// Compression was agreed on.
+    pub(super) deflates: bool,
     /// Over its limit, and to be closed for it.
     pub(super) overflowed: bool,
     /// Closed by JavaScript: what still comes for it is passed over.
@@ -132,6 +136,8 @@ pub(super) struct JsRequest {
     pub(super) slot: u32,
     pub(super) serial: u32,
     pub(super) shared: Arc<SocketShared>,
+    /// The socket it may become will compress.
+    pub(super) deflates: bool,
     /// Bytes of the response's body that the I/O thread has not reported gone.
     pub(super) waiting: usize,
 }
@@ -270,6 +276,26 @@ impl EnvState {
         if depth == 0 {
             self.hand_over(&mut self.out.borrow_mut());
         }
+    }
+}
+
+impl Out {
+    /// The socket is no more: its number is free.
+    pub(super) fn forget(&mut self, id: u32) -> Option<JsSocket> {
+        let socket = self.sockets.remove(id)?;
+        self.deflating -= usize::from(socket.deflates);
+        Some(socket)
+    }
+
+    /// Whether a message for this socket is to be compressed, if it is not empty.
+    #[inline]
+    pub(super) fn compresses(&mut self, js: Js, id: u32, wanted: Value) -> bool {
+        self.deflating > 0
+            && js.as_bool(wanted)
+            && self
+                .sockets
+                .get_mut(id)
+                .is_some_and(|socket| socket.deflates)
     }
 }
 

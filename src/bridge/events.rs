@@ -325,7 +325,7 @@ impl EnvState {
                 };
                 let mut out = self.out.borrow_mut();
                 // The handler may have closed it in vain; the I/O thread waits for one of the two.
-                let closed_meanwhile = out.sockets.remove(id).is_some_and(|socket| socket.closed);
+                let closed_meanwhile = out.forget(id).is_some_and(|socket| socket.closed);
                 if !closed_meanwhile {
                     out.lanes[thread].commands.push(Command::Release { slot });
                 }
@@ -334,7 +334,7 @@ impl EnvState {
             }
             Event::Gone { id } => {
                 let result = self.call(Callback::Gone, &[js.u32(id)]);
-                self.out.borrow_mut().sockets.remove(id);
+                self.out.borrow_mut().forget(id);
                 result?;
             }
             Event::Request(head) => self.request(thread, *head)?,
@@ -395,6 +395,7 @@ impl EnvState {
             target,
             fields,
             handshake,
+            deflates,
             flags,
         } = head;
         let js = self.js;
@@ -404,6 +405,7 @@ impl EnvState {
             slot,
             serial,
             shared,
+            deflates,
             waiting: 0,
         };
         let rid = self.requests.borrow_mut().insert(request);
