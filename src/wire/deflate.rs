@@ -45,7 +45,7 @@ impl History {
     }
 }
 
-/// What a Z_SYNC_FLUSH ends with, and a message leaves out (7.2.1).
+/// What a flush (`Z_SYNC_FLUSH`) ends with, and a message leaves out (7.2.1).
 const SYNC: [u8; 4] = [0, 0, 0xff, 0xff];
 /// An empty final block. Behind a whole message it ends the stream; in the midst of a block it does not.
 const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
