@@ -150,8 +150,22 @@ impl EnvState {
         // Messages of one socket often come in a row; a handle is good for the whole scope.
         let mut last = (u32::MAX, ptr::null_mut());
         while at < to {
-            let EventBatch { arena, events, .. } = &mut *batch;
+            let EventBatch {
+                arena,
+                wide,
+                events,
+                ..
+            } = &mut *batch;
             let (id, value) = match &events[at] {
+                Event::Message {
+                    id,
+                    kind: MessageKind::Utf16,
+                    start,
+                    len,
+                } => {
+                    let text = &wide[*start as usize..(*start + *len) as usize];
+                    (*id, self.js.utf16(text))
+                }
                 Event::Message {
                     id,
                     kind,
@@ -206,14 +220,15 @@ impl EnvState {
     #[inline]
     fn value(&self, kind: MessageKind, payload: &[u8], place: usize) -> Value {
         match kind {
-            MessageKind::Ascii => self.js.latin1(payload),
-            MessageKind::Utf8 => self.js.utf8(payload),
+            MessageKind::Latin1 => self.js.latin1(payload),
             MessageKind::Binary if self.small.put(place, payload) => {
                 self.js.u32(payload.len() as u32)
             }
-            MessageKind::Binary | MessageKind::Ping | MessageKind::PingOwed | MessageKind::Pong => {
-                self.js.array_buffer(payload)
-            }
+            MessageKind::Utf16
+            | MessageKind::Binary
+            | MessageKind::Ping
+            | MessageKind::PingOwed
+            | MessageKind::Pong => self.js.array_buffer(payload),
         }
     }
 
@@ -490,6 +505,6 @@ impl Stop {
 fn is_data(kind: MessageKind) -> bool {
     matches!(
         kind,
-        MessageKind::Ascii | MessageKind::Utf8 | MessageKind::Binary
+        MessageKind::Latin1 | MessageKind::Utf16 | MessageKind::Binary
     )
 }

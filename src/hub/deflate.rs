@@ -1,9 +1,9 @@
 //! Compression on an I/O thread: the contexts that its connections share, and what a connection keeps of its own.
 
-use crate::session::{MessageKind, Publication};
+use crate::session::Publication;
 use crate::wire::{
-    Deflate, Deflater, Frame, FrameKind, History, Inflater, LARGE, MAX_HEADER, Opcode, Payload,
-    ProtocolError, ShortDeflater, header_len, write_header,
+    Deflate, Deflater, History, Inflater, LARGE, MAX_HEADER, Opcode, Payload, ProtocolError,
+    ShortDeflater, header_len, write_header,
 };
 use bytes::Bytes;
 
@@ -43,14 +43,6 @@ impl SocketDeflate {
     pub(crate) fn shared_window(&self) -> Option<u8> {
         (!self.agreed.server_takeover).then_some(self.agreed.server_window)
     }
-}
-
-/// An inflated message.
-pub(crate) enum Inflated {
-    /// At the end of the arena.
-    Arena(MessageKind),
-    /// In a buffer of its own.
-    Owned(MessageKind, Vec<u8>),
 }
 
 impl Contexts {
@@ -110,13 +102,13 @@ impl Contexts {
     pub(crate) fn inflate(
         &mut self,
         deflate: Option<&mut SocketDeflate>,
-        frame: Frame,
+        payload: Payload,
         limit: u64,
         arena: &mut Vec<u8>,
-    ) -> Result<Inflated, ProtocolError> {
+    ) -> Result<Payload, ProtocolError> {
         let mut packed = std::mem::take(&mut self.packed);
-        let start = frame.payload.start_in(arena);
-        match frame.payload {
+        let start = payload.start_in(arena);
+        match payload {
             Payload::Arena { .. } => {
                 packed.clear();
                 packed.extend_from_slice(&arena[start..]);
@@ -139,19 +131,11 @@ impl Contexts {
             self.packed = packed;
         }
         result?;
-        let payload = &arena[start..];
-        let kind = match frame.kind {
-            FrameKind::Text { .. } if payload.is_ascii() => MessageKind::Ascii,
-            FrameKind::Text { .. } if simdutf8::basic::from_utf8(payload).is_err() => {
-                return Err(ProtocolError::InvalidUtf8);
-            }
-            FrameKind::Text { .. } => MessageKind::Utf8,
-            _ => MessageKind::Binary,
-        };
-        Ok(if payload.len() >= LARGE {
-            Inflated::Owned(kind, arena.split_off(start))
+        let len = arena.len() - start;
+        Ok(if len >= LARGE {
+            Payload::Owned(arena.split_off(start))
         } else {
-            Inflated::Arena(kind)
+            Payload::Arena { start, len }
         })
     }
 

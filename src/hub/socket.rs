@@ -1,7 +1,6 @@
 //! A WebSocket's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
 
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
-use crate::hub::deflate::Inflated;
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::{MessageKind, ReadHalf};
@@ -186,7 +185,7 @@ impl IoThread {
             let env = &mut self.envs[env];
             env.port.post_events(self.index, &mut env.batch);
         } else if batch.events.is_empty() {
-            batch.arena.clear();
+            batch.clear();
         }
         self.flush_soon();
     }
@@ -215,32 +214,28 @@ impl IoThread {
         let id = socket.id;
         let batch = &mut self.envs[*env].batch;
         while let Some(frame) = socket.decoder.next(input, limits, &mut batch.arena)? {
-            let kind = match frame.kind {
-                FrameKind::Text { ascii: true } => MessageKind::Ascii,
-                FrameKind::Text { ascii: false } => MessageKind::Utf8,
-                FrameKind::Binary => MessageKind::Binary,
+            let (kind, checked) = match frame.kind {
+                FrameKind::Text { ascii } => (MessageKind::Latin1, ascii),
+                FrameKind::Binary => (MessageKind::Binary, true),
                 FrameKind::Ping | FrameKind::Pong | FrameKind::Close => return Ok(Some(frame)),
             };
-            if frame.compressed {
-                let deflate = socket.deflate.as_mut();
-                let start = frame.payload.start_in(&batch.arena);
+            let payload = if frame.compressed {
                 let limit = limits.max_payload_length;
-                let inflated = self
-                    .deflate
-                    .inflate(deflate, frame, limit, &mut batch.arena)?;
-                if wanted {
-                    match inflated {
-                        Inflated::Arena(kind) => {
-                            batch.push_message(id, kind, start, batch.arena.len() - start);
-                        }
-                        Inflated::Owned(kind, payload) => batch.push_large(id, kind, payload),
-                    }
-                }
-            } else if wanted {
-                match frame.payload {
-                    Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
-                    Payload::Owned(payload) => batch.push_large(id, kind, payload),
-                }
+                let deflate = socket.deflate.as_mut();
+                let arena = &mut batch.arena;
+                self.deflate.inflate(deflate, frame.payload, limit, arena)?
+            } else {
+                frame.payload
+            };
+            match payload {
+                // Text that was compressed has not been looked at.
+                Payload::Arena { start, .. } if !checked => batch.push_text(id, start)?,
+                Payload::Owned(payload) if !checked => batch.push_large_text(id, payload)?,
+                Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
+                Payload::Owned(payload) => batch.push_large(id, kind, payload),
+            }
+            if !wanted {
+                batch.events.pop();
             }
             *any |= wanted;
         }
