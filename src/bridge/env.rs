@@ -108,6 +108,8 @@ pub(super) struct Out {
     /// How many of the sockets compress.
     pub(super) deflating: usize,
     pub(super) scratch: Vec<u8>,
+    /// The last text sent was not ASCII: the next one is probably not either.
+    pub(super) is_wide: bool,
     /// What the queues of blocked sockets said to the last publish, before it was among what they hold.
     pub(super) said: Vec<(u32, i32)>,
     /// Bytes published since the I/O threads were last known to have applied everything.
@@ -252,7 +254,8 @@ impl EnvState {
     /// The same after bytes for one lane: so many are not held back.
     #[inline]
     pub(super) fn hand_over_sent(&self, out: &mut Out, thread: usize) {
-        if self.depth.get() == 0 || out.lanes[thread].bytes.len() > HAND_OVER {
+        let lane = &out.lanes[thread];
+        if self.depth.get() == 0 || lane.bytes.len() + 2 * lane.wide.len() > HAND_OVER {
             self.hand_over(out);
         }
     }

@@ -223,6 +223,28 @@ impl Js {
         written
     }
 
+    /// Appends a string of `units` UTF-16 code units to `out`.
+    #[inline]
+    pub(super) fn append_utf16(self, value: Value, units: usize, out: &mut Vec<u16>) {
+        // Node-API writes a NUL behind them.
+        out.reserve(units + 1);
+        let start = out.len();
+        let mut written = 0;
+        let spare = out.spare_capacity_mut();
+        // SAFETY: as in `append_utf8`, in code units.
+        unsafe {
+            sys::napi_get_value_string_utf16(
+                self.0,
+                value,
+                spare.as_mut_ptr().cast(),
+                spare.len(),
+                &raw mut written,
+            )
+        };
+        // SAFETY: the call has initialised that many code units of the spare capacity.
+        unsafe { out.set_len(start + written) };
+    }
+
     /// A string's bytes, each code unit cut to eight bits.
     pub(super) fn latin1_bytes(self, value: Value) -> Vec<u8> {
         let mut len = 0;

@@ -5,7 +5,7 @@ use super::lifecycle::guarded;
 use super::raw::{Js, Value};
 use crate::session::command::{LARGE, NOBODY};
 use crate::session::{Command, Publication};
-use crate::wire::{MAX_HEADER, Opcode, header_len, put_frame, put_header, write_header};
+use crate::wire::{MAX_HEADER, Opcode, header_len, put_frame, put_header, utf8_len, write_header};
 use bytes::Bytes;
 use napi_sys as sys;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
 /// Strings of more code units than this are converted outside the batch.
 const LARGE_TEXT: usize = LARGE / 3;
 
+/// Code units from which text that is not ASCII is left to the I/O thread: V8 writes it as UTF-8 a character at a time.
+const WIDE: usize = 48;
+
 /// `sendText(id, string, string.length, compress)`.
 unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<4>(env, info, |state, [id, text, units, compress]| {
@@ -62,16 +65,39 @@ unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info
         if verdict == Verdict::Full {
             return js.number(0.0);
         }
-        let Out { lanes, sockets, .. } = out;
+        let Out {
+            lanes,
+            sockets,
+            is_wide,
+            ..
+        } = out;
         let Some(socket) = sockets.get_mut(id) else {
             return js.number(0.0);
         };
         let thread = socket.thread;
         let lane = &mut lanes[thread];
-        let start = lane.bytes.len();
-        let sent = put_text_frame(js, text, units, &mut lane.bytes);
-        lane.push_send(socket.slot, start);
-        socket.added += (lane.bytes.len() - start) as i64;
+        let sent = if *is_wide && units >= WIDE {
+            let start = lane.wide.len();
+            js.append_utf16(text, units, &mut lane.wide);
+            let text = &lane.wide[start..];
+            let sent = utf8_len(text);
+            *is_wide = sent > text.len();
+            let len = text.len() as u32;
+            lane.commands.push(Command::SendWide {
+                slot: socket.slot,
+                start: start as u32,
+                len,
+            });
+            socket.added += (header_len(sent) + sent) as i64;
+            sent
+        } else {
+            let start = lane.bytes.len();
+            let sent = put_text_frame(js, text, units, &mut lane.bytes);
+            *is_wide = sent > units;
+            lane.push_send(socket.slot, start);
+            socket.added += (lane.bytes.len() - start) as i64;
+            sent
+        };
         state.hand_over_sent(out, thread);
         js.number(if verdict == Verdict::Free {
             sent as f64

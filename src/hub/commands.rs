@@ -7,7 +7,7 @@ use crate::hub::io_thread::IoThread;
 use crate::hub::writer::{self, Round, Source};
 use crate::session::command::NOBODY;
 use crate::session::{Command, CommandBatch, Publication, Turn};
-use crate::wire::{LARGE, Opcode, put_close};
+use crate::wire::{LARGE, Opcode, put_close, put_header, put_utf8, utf8_len};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 
@@ -108,7 +108,10 @@ fn put_frame(
 impl IoThread {
     pub(super) fn apply(&mut self, env: usize, batch: &mut CommandBatch) {
         let CommandBatch {
-            bytes, commands, ..
+            bytes,
+            wide,
+            commands,
+            ..
         } = batch;
         for command in commands.drain(..) {
             match command {
@@ -123,6 +126,19 @@ impl IoThread {
                         let range = Range::large(&mut self.round, *frame);
                         self.send(slot, range, bytes);
                     }
+                }
+                Command::SendWide { slot, start, len } => {
+                    let text = &wide[start as usize..(start + len) as usize];
+                    let at = self.round.local.len();
+                    let local = &mut self.round.local;
+                    put_header(local, Opcode::Text, false, utf8_len(text));
+                    put_utf8(text, local);
+                    let range = Range {
+                        source: Source::Local,
+                        start: at as u32,
+                        len: (self.round.local.len() - at) as u32,
+                    };
+                    self.send(slot, range, bytes);
                 }
                 Command::SendCompressed {
                     slot,

@@ -30,6 +30,15 @@ pub enum Command {
         /// Whether its beginning has already been written by the JavaScript thread.
         rest: bool,
     },
+    /// Write a text message to a socket whose text is UTF-16, in [`CommandBatch::wide`].
+    SendWide {
+        /// The connection's slot.
+        slot: u32,
+        /// Start in code units.
+        start: u32,
+        /// Length in code units.
+        len: u32,
+    },
     /// Compress a message and write it to a socket.
     SendCompressed {
         /// The connection's slot.
@@ -230,6 +239,8 @@ pub struct Response {
 pub struct CommandBatch {
     /// Frames and reasons.
     pub bytes: Vec<u8>,
+    /// Text that is still to become UTF-8.
+    pub wide: Vec<u16>,
     /// Records, in call order.
     pub commands: Vec<Command>,
     outside: usize,
@@ -268,10 +279,14 @@ impl CommandBatch {
     pub fn clear(&mut self) {
         const KEEP: usize = 1 << 20;
         self.bytes.clear();
+        self.wide.clear();
         self.commands.clear();
         self.outside = 0;
         if self.bytes.capacity() > KEEP {
             self.bytes = Vec::new();
+        }
+        if self.wide.capacity() > KEEP / size_of::<u16>() {
+            self.wide = Vec::new();
         }
         if self.commands.capacity() > KEEP / size_of::<Command>() {
             self.commands = Vec::new();
@@ -286,7 +301,9 @@ impl Batch for CommandBatch {
 
     fn append(&mut self, other: &mut Self) {
         let base = self.bytes.len() as u32;
+        let wide_base = self.wide.len() as u32;
         self.bytes.extend_from_slice(&other.bytes);
+        self.wide.extend_from_slice(&other.wide);
         self.commands
             .extend(other.commands.drain(..).map(|mut command| {
                 if let Command::Send { start, .. }
@@ -295,6 +312,8 @@ impl Batch for CommandBatch {
                 | Command::Close { start, .. } = &mut command
                 {
                     *start += base;
+                } else if let Command::SendWide { start, .. } = &mut command {
+                    *start += wide_base;
                 }
                 command
             }));
@@ -303,7 +322,10 @@ impl Batch for CommandBatch {
     }
 
     fn weight(&self) -> usize {
-        self.bytes.len() + self.outside + self.commands.len() * size_of::<Command>()
+        self.bytes.len()
+            + 2 * self.wide.len()
+            + self.outside
+            + self.commands.len() * size_of::<Command>()
     }
 }
 

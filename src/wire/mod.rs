@@ -13,6 +13,7 @@
 //! | `handshake.rs` | the WebSocket part of the opening handshake | 4.2 |
 //! | `extension.rs` | the negotiation of permessage-deflate: [`DeflateOptions`] and an offer to [`Deflate`] | 9.1; RFC 7692, 7.1 |
 //! | `deflate.rs` | [`Deflater`], [`ShortDeflater`], [`Inflater`]: payloads to compressed payloads and back | RFC 7692, 7.2 |
+//! | `text.rs` | UTF-16 to UTF-8 | 5.6 |
 //! | `limits.rs`, `error.rs` | what a peer may cost, and [`ProtocolError`] for what it did wrong | 7.4.1, 10.4 |
 //!
 //! Every function takes what it works on as an argument, so everything here is tested, fuzzed and run under Miri
@@ -30,6 +31,7 @@ mod limits;
 mod mask;
 mod message;
 mod opcode;
+mod text;
 mod utf8;
 
 pub use close_code::{CloseCode, parse_close};
@@ -46,4 +48,5 @@ pub use limits::Limits;
 pub use mask::{scalar, unmask_append};
 pub use message::{Frame, FrameKind, LARGE, Payload};
 pub use opcode::Opcode;
+pub use text::{put_utf8, utf8_len};
 pub use utf8::Utf8Validator;
