@@ -1,7 +1,8 @@
 // @ts-check
+import { Cookie, CookieMap } from "./js/cookies.js";
 import { serveModule } from "./js/handlers.js";
 import { serve } from "./js/serve.js";
 
-export { serve, serveModule };
+export { Cookie, CookieMap, serve, serveModule };
 
-export default { serve, serveModule };
+export default { Cookie, CookieMap, serve, serveModule };

@@ -52,6 +52,7 @@ export class ServerCore {
     retainLoop();
     cores.set(this.id, this);
     this.configure();
+    this.routes?.install(this.id, this.hasWebSocket);
   }
 
   /** Tells the addon the limits in force. */
@@ -63,12 +64,17 @@ export class ServerCore {
   reload(handlers) {
     this.fetch = handlers.fetch ?? this.fetch;
     this.error = handlers.error ?? this.error;
-    this.routes = handlers.routes ?? this.routes;
     this.websocket = handlers.websocket ?? this.websocket;
     this.hasWebSocket ||= handlers.websocket !== undefined;
     this.httpIdleTimeout = handlers.idleTimeout ?? this.httpIdleTimeout;
     this.maxRequestBodySize = handlers.maxRequestBodySize ?? this.maxRequestBodySize;
-    if (!this.isGone) this.configure();
+    // As in Bun, routes that are not given again are gone.
+    const { routes } = this;
+    this.routes = handlers.routes;
+    if (this.isGone) return;
+    this.configure();
+    if (this.routes !== undefined) this.routes.install(this.id, this.hasWebSocket);
+    else if (routes !== undefined) N.setRoutes(this.id, "", false);
   }
 
   ref() {

@@ -30,13 +30,19 @@ export function handle(exchange) {
 /** @param {Exchange} exchange @returns {unknown} */
 function callHandler(exchange) {
   const { core } = exchange;
-  const match = core.routes?.find(exchange.method, exchange.path, exchange.handshake !== 0);
+  const match = core.routes?.find(
+    exchange.method,
+    exchange.path,
+    exchange.handshake !== 0 && core.hasWebSocket,
+  );
   if (match !== undefined) {
     const { target, params } = match;
-    // A Response is sent once; the route's own stays unread.
-    if (typeof target !== "function") return target.clone();
-    exchange.params = params;
-    return target.call(core.server, createRequest(exchange), core.server);
+    if (typeof target === "function") {
+      exchange.params = params;
+      return target.call(core.server, createRequest(exchange), core.server);
+    }
+    // The I/O threads answer these, except in the moment when routes are replaced. The route's own stays unread.
+    if (target !== false) return target.clone();
   }
   if (core.fetch === undefined) {
     respondPlain(exchange, 404, "", null);

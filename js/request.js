@@ -56,6 +56,11 @@ class LazyRequest {
     return this.#exchange.params;
   }
 
+  /** Of a route's request; undefined in `fetch`. */
+  get cookies() {
+    return this.#exchange.params === undefined ? undefined : this.#exchange.cookieMap;
+  }
+
   get body() {
     return this.#exchange.hasBody ? bodyStream(this.#exchange) : null;
   }

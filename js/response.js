@@ -28,8 +28,8 @@ export function isResponse(value) {
 
 /** What a Response says before its body. */
 class Head {
-  /** @param {Response} response */
-  constructor(response) {
+  /** @param {Response} response @param {string} changes of the request's cookies */
+  constructor(response, changes) {
     this.status = response.status;
     this.mode = 0;
     this.contentLength = "";
@@ -41,8 +41,13 @@ class Head {
       else if (!connectionHeaders.has(name)) lines += `${name}: ${value}\r\n`;
       else if (name === "connection" && /\bclose\b/i.test(value)) this.mode = CLOSE;
     }
-    this.lines = cookies + lines;
+    this.lines = cookies + changes + lines;
   }
+}
+
+/** For a response that no exchange asks for. @param {Response} response */
+export function responseHead(response) {
+  return new Head(response, "");
 }
 
 /**
@@ -84,7 +89,7 @@ function startResponse(exchange, response, fail) {
     fail(new TypeError("The body of the Response has already been used"));
     return;
   }
-  const head = new Head(response);
+  const head = new Head(response, exchange.cookieLines);
   if (response.body === null) {
     // The length a HEAD request would have been told; otherwise the addon counts.
     const lines = exchange.method === "HEAD" ? head.contentLength + head.lines : head.lines;
