@@ -68,13 +68,10 @@ export class ServerCore {
     this.hasWebSocket ||= handlers.websocket !== undefined;
     this.httpIdleTimeout = handlers.idleTimeout ?? this.httpIdleTimeout;
     this.maxRequestBodySize = handlers.maxRequestBodySize ?? this.maxRequestBodySize;
-    // As in Bun, routes that are not given again are gone.
-    const { routes } = this;
-    this.routes = handlers.routes;
+    this.routes = handlers.routes ?? this.routes;
     if (this.isGone) return;
     this.configure();
-    if (this.routes !== undefined) this.routes.install(this.id, this.hasWebSocket);
-    else if (routes !== undefined) N.setRoutes(this.id, "", false);
+    this.routes?.install(this.id, this.hasWebSocket);
   }
 
   ref() {

@@ -87,7 +87,7 @@ class HTTPServer {
   async fetch(request) {
     const core = coreOf(this);
     if (core.fetch === undefined) throw new Error("fetch() requires the server to have a fetch handler");
-    if (arguments.length === 0) throw invalidArgument("fetch() expects a Request or a URL");
+    if (arguments.length === 0) throw new Error("fetch() expects a string but received no arguments.");
     const isUrl = typeof request === "string" || request instanceof URL;
     return core.fetch.call(this, isUrl ? new Request(new URL(request, this.url)) : request, this);
   }
