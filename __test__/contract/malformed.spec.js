@@ -1,13 +1,13 @@
 // @ts-check
 // Requests that are not to be understood: each has its answer, none reaches a handler, and the next connection is
-// served as before. Where Bun is more lenient the test says so (row 25 of the differences).
+// served as before. Where Bun is more lenient the test says so (row 33 of the differences).
 
 import assert from "node:assert/strict";
-import { test } from "../support/test.js";
+import { test, together } from "../support/test.js";
 import { gate } from "../support/wait.js";
 
 /** The row of the differences: Bun is more lenient. */
-const STRICTER = 25;
+const STRICTER = 33;
 
 const HOST = "Host: a\r\n";
 const CRLF = "\r\n";
@@ -459,11 +459,67 @@ test("answers pipelined requests in order, also behind a slow one", { differs: 1
   assert.deepEqual(texts, ["/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7"]);
 });
 
-/** A server whose handler keeps the paths it was called for. @param {import("../support/harness.js").Fixture} t */
-function serveWell(t) {
+// Time ----------------------------------------------------------------------------------------------------------------
+
+/** Milliseconds to wait for what takes seconds. */
+const PATIENCE = 12_000;
+
+together(
+  [
+    [
+      "ends a connection whose head comes byte by byte",
+      async (t) => {
+        const { server, calls } = serveWell(t, { idleTimeout: 2 });
+        const client = await t.tcp(server);
+        client.write("GET /slow HTTP/1.1\r\nHost: a\r\nX: ");
+        const drip = setInterval(() => client.write("x"), 200);
+        t.after(() => clearInterval(drip));
+        await client.finished(PATIENCE);
+        assert.deepEqual(calls, []);
+      },
+    ],
+    [
+      "ends a kept connection whose next head comes byte by byte",
+      async (t) => {
+        const { server, calls } = serveWell(t, { idleTimeout: 2 });
+        const { client } = await t.request(server, "GET /1 HTTP/1.1");
+        client.write("GET /slow HTTP/1.1\r\nHost: a\r\nX: ");
+        const drip = setInterval(() => client.write("x"), 200);
+        t.after(() => clearInterval(drip));
+        await client.finished(PATIENCE);
+        assert.deepEqual(calls, ["/1"]);
+      },
+    ],
+    [
+      "lets a body take its time while it comes",
+      async (t) => {
+        const server = t.serve({
+          idleTimeout: 2,
+          fetch: async (/** @type {Request} */ request) => new Response(await request.text()),
+        });
+        const client = await t.tcp(server);
+        client.write(post("Content-Length: 20"));
+        for (let i = 0; i < 20; i++) {
+          client.write("x");
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
+        assert.equal((await client.response({ ms: PATIENCE }))?.text(), "x".repeat(20));
+      },
+    ],
+  ],
+  { limit: 20_000, differs: STRICTER },
+);
+
+/**
+ * A server whose handler keeps the paths it was called for.
+ * @param {import("../support/harness.js").Fixture} t
+ * @param {object} [options]
+ */
+function serveWell(t, options) {
   /** @type {string[]} */
   const calls = [];
   const server = t.serve({
+    ...options,
     fetch(/** @type {Request} */ request) {
       const { pathname } = new URL(request.url, "http://a");
       if (pathname === "/well") return new Response("well");

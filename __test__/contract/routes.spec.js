@@ -611,7 +611,7 @@ test("replaces all routes with those of reload(), also for open connections", as
 test("keeps the routes when reload() has none", async (t) => {
   const server = t.serve({ routes: { "/s": new Response("static"), "/h": handler }, fetch });
   server.reload({ fetch: () => new Response("new") });
-  const first = t.expected(26, { bun: "new", ours: "static" });
+  const first = t.expected(34, { bun: "new", ours: "static" });
   assert.deepEqual(await answers(server, ["/s", "/h", "/x"]), [first, "handler", "new"]);
 });
 

@@ -47,6 +47,11 @@ test("20,000 requests leave nothing behind", { skip }, () =>
   measure("requests", 20_000, ({ load }, part) => load.order("requests", part(20_000))),
 );
 
+// Uploads that are read, and some that are not; streams, large bodies, and static ones.
+test("20,000 aborted uploads and downloads leave nothing behind", { skip }, () =>
+  measure("requests", 12_000, ({ load }, part) => load.order("aborted", part(20_000))),
+);
+
 test("600 reloads leave nothing behind", { skip }, () =>
   measure("reloads", 600, async ({ load, server }, part) => {
     // With connections in between that the handlers of that moment serve.
