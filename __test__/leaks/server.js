@@ -38,7 +38,7 @@ const handlers = () => ({
     if (self.upgrade(request, { data: { since: performance.now() } })) return undefined;
     counts.requests++;
     if (request.url.endsWith("/endless")) return new Response(endless());
-    if (request.url.endsWith("/large")) return new Response(LARGE);
+    if (request.url.endsWith("/large")) return new Response(LARGE.slice(0, 100_000));
     if (request.url.endsWith("/unread")) return new Response("unread");
     if (request.method === "POST") {
       return request.text().then(

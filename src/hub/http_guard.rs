@@ -486,3 +486,125 @@ fn is_host(byte: u8) -> bool {
     ) && byte != b','
         || byte.is_ascii_alphanumeric()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const CODED: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    /// Everything in steps of so many bytes: how many were used, and whether the request is complete.
+    fn feed(bytes: &[u8], step: usize) -> Result<(usize, bool), Refusal> {
+        let mut guard = Guard::default();
+        let mut used = 0;
+        for piece in bytes.chunks(step) {
+            used += guard.advance(piece)?.used;
+            if guard.is_complete() {
+                break;
+            }
+        }
+        Ok((used, guard.is_complete()))
+    }
+
+    #[test]
+    fn stops_at_the_end_of_a_request() {
+        let with_length = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc".to_vec();
+        let coded = [CODED, b"3;x=1\r\nabc\r\n0\r\nX: 1\r\n\r\n"].concat();
+        for request in [HEAD.to_vec(), with_length, coded] {
+            let followed = [&request[..], b"GET"].concat();
+            assert_eq!(feed(&followed, usize::MAX), Ok((request.len(), true)));
+            assert_eq!(feed(&followed, 1), Ok((request.len(), true)));
+            assert_eq!(
+                feed(&request[..request.len() - 1], 1),
+                Ok((request.len() - 1, false))
+            );
+        }
+    }
+
+    #[test]
+    fn gives_the_target_as_it_was_sent() {
+        for (target, path) in [
+            ("/a?b#c", "/a"),
+            ("/a#b?c", "/a#b"),
+            ("/%41//..", "/%41//.."),
+            ("http://h/a?b", "/a"),
+            ("HTTPS://h:1/a", "/a"),
+            ("http://h", "/"),
+            ("http://h?x", "/"),
+        ] {
+            let mut guard = Guard::default();
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert!(
+                guard
+                    .advance(head.as_bytes())
+                    .is_ok_and(|passed| passed.head)
+            );
+            let head = guard.take_head();
+            assert_eq!(head.target(), target.as_bytes());
+            assert_eq!(path_of(head.target()), path.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_head_may_be_as_long_as_the_limit() {
+        let head = |len: usize| {
+            let filler = len - HEAD.len() - "X: \r\n".len();
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+                "x".repeat(filler)
+            )
+            .into_bytes()
+        };
+        assert_eq!(feed(&head(HEAD_LIMIT), 1000), Ok((HEAD_LIMIT, true)));
+        assert_eq!(feed(&head(HEAD_LIMIT + 1), 1000), Err(TOO_LARGE));
+    }
+
+    #[test]
+    fn a_request_may_have_as_many_fields_as_the_limit() {
+        let head = |fields: usize| {
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+                "X: 1\r\n".repeat(fields - 1)
+            )
+            .into_bytes()
+        };
+        assert!(feed(&head(FIELD_LIMIT), 1000).is_ok());
+        assert_eq!(feed(&head(FIELD_LIMIT + 1), 1000), Err(TOO_LARGE));
+    }
+
+    #[test]
+    fn hides_connect_from_hyper() {
+        let mut guard = Guard::default();
+        let passed = guard.advance(b"CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(passed.is_ok_and(|passed| passed.head));
+        let head = guard.take_head();
+        assert!(head.is_connect());
+        assert!(head.into_passed().starts_with(b"CONNEXT /a HTTP/1.1"));
+    }
+
+    proptest! {
+        /// Wherever the stream is cut, the verdict is the same.
+        #[test]
+        fn any_split_is_judged_alike(
+            tail in "(Content-Length|Transfer-Encoding|Host|X)? ?:? ?(chunked|[0-9a-f,]{0,4})(\r\n|\n|\r)?",
+            body in "([0-9a-f;]{1,3}(\r\n|\n))?[a-c\r\n]{0,8}(0\r\n\r\n)?",
+            step in 1_usize..40,
+        ) {
+            let bytes = format!("POST / HTTP/1.1\r\nHost: a\r\n{tail}\r\n\r\n{body}").into_bytes();
+            prop_assert_eq!(feed(&bytes, step), feed(&bytes, usize::MAX));
+        }
+
+        /// Whatever comes, it is judged without a panic, and nothing is used that is not there.
+        #[test]
+        fn survives_anything(bytes in proptest::collection::vec(any::<u8>(), 0..200), step in 1_usize..50) {
+            for start in [&b""[..], HEAD, CODED] {
+                let all = [start, &bytes].concat();
+                if let Ok((used, _)) = feed(&all, step) {
+                    prop_assert!(used <= all.len());
+                }
+            }
+        }
+    }
+}
