@@ -306,10 +306,9 @@ export class Cookie {
   }
 
   /** @param {any} text of a Set-Cookie header */
-  // biome-ignore lint/correctness/noUnusedFunctionParameters: its length is seen
   static parse(text) {
     if (arguments.length === 0) throw notEnough();
-    return new Cookie(String(arguments[0]));
+    return new /** @type {any} */ (Cookie)(String(text));
   }
 
   /** @param {any} name @param {any} value @param {any} options */
@@ -371,7 +370,6 @@ const EPOCH = new Date(0);
 
 /**
  * The cookies of a request, by name, and the changes that a response tells the client.
- * @implements {Iterable<[string, string]>}
  */
 export class CookieMap {
   /** As the client sent them. @type {[name: string, value: string][]} */
@@ -380,7 +378,6 @@ export class CookieMap {
   #changes = [];
 
   /** @param {any} init the value of a Cookie header, pairs, or an object */
-  // biome-ignore lint/style/useDefaultParameterLast: the length is seen
   constructor(init) {
     if (init === undefined || init === null) return;
     if (typeof init === "string") this.#original = parseCookieHeader(init);
