@@ -40,6 +40,8 @@ pub struct RequestHead {
     pub fields: Vec<u8>,
     /// What `upgrade()` may do with it: 0 not a handshake, 1 a good one, 2 one with a wrong version.
     pub handshake: u8,
+    /// Whether the socket it may become will compress.
+    pub deflates: bool,
     /// Bit 0: has a body; bit 1: HTTP/1.0.
     pub flags: u32,
 }

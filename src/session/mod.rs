@@ -5,6 +5,7 @@ pub mod event;
 pub mod keepalive;
 pub mod mailbox;
 pub mod outbox;
+pub mod publication;
 pub mod shared;
 pub mod transport;
 
@@ -13,5 +14,6 @@ pub use event::{Event, EventBatch, MessageKind};
 pub use keepalive::Keepalive;
 pub use mailbox::{Batch, Mailbox};
 pub use outbox::Outbox;
+pub use publication::Publication;
 pub use shared::{ServerConfig, SocketShared, Turn};
 pub use transport::{ReadHalf, Transport};
