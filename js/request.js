@@ -6,6 +6,8 @@
 // to 22, Deno); those are answered here from a real Request made on demand. Where state is in private fields (Node 24
 // and later) `new Request(request)` and `fetch(request)` refuse it; `request.clone()` gives a real one everywhere.
 
+import { forward, inherit, loadPlatform, PlatformRequest, PlatformResponse } from "./platform.js";
+
 /** @typedef {import("./exchange.js").Exchange} Exchange */
 
 // Assigned by the class, which alone sees the private fields.
@@ -94,7 +96,7 @@ class LazyRequest {
   async formData() {
     const type = this.headers.get("content-type");
     const bytes = await consume(this.#exchange);
-    return new Response(bytes, { headers: type === null ? {} : { "content-type": type } }).formData();
+    return new PlatformResponse(bytes, { headers: type === null ? {} : { "content-type": type } }).formData();
   }
 
   /** A real Request; the body is read by both. */
@@ -124,6 +126,11 @@ class LazyRequest {
   }
 }
 
+/** What platform code takes in the place of a request of ours; anything else as it is. @param {unknown} value */
+export function platformRequest(value) {
+  return exchangeOf(value) === undefined ? value : realOf(/** @type {LazyRequest} */ (value));
+}
+
 /** @param {Exchange} exchange @returns {Request} */
 export function createRequest(exchange) {
   return /** @type {Request} */ (/** @type {unknown} */ (new LazyRequest(exchange)));
@@ -135,31 +142,16 @@ let isLinked = false;
 export function linkRequestClass() {
   if (isLinked) return;
   isLinked = true;
+  loadPlatform();
   const own = LazyRequest.prototype;
   // `request.constructor` is then the platform's Request, and so is its name.
   Reflect.deleteProperty(own, "constructor");
-  Object.setPrototypeOf(own, Request.prototype);
-  for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(Request.prototype))) {
-    if (get !== undefined && !Object.hasOwn(own, name))
-      forward(own, name, (request) => Reflect.get(plainOf(request), name));
+  const { prototype } = PlatformRequest;
+  // Attributes that nobody reads need no body; the rest of what the platform's has reads it.
+  for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (get !== undefined && !Object.hasOwn(own, name)) forward(own, name, plainOf);
   }
-  for (const symbol of Object.getOwnPropertySymbols(new Request("http://localhost/"))) {
-    forward(own, symbol, (request) => Reflect.get(realOf(request), symbol));
-  }
-}
-
-/** @param {object} target @param {PropertyKey} key @param {(request: LazyRequest) => unknown} read */
-function forward(target, key, read) {
-  Object.defineProperty(target, key, {
-    configurable: true,
-    get() {
-      return read(this);
-    },
-    /** @param {unknown} value platform code keeps caches under its symbols */
-    set(value) {
-      Object.defineProperty(this, key, { value, writable: true, configurable: true });
-    },
-  });
+  inherit(own, prototype, new PlatformRequest("http://localhost/"), realOf);
 }
 
 /** Bun's URL: the Host header and the raw target. @param {Exchange} exchange */
@@ -205,13 +197,13 @@ function realRequest(request, exchange, body) {
   const isBodiless = method === "GET" || method === "HEAD";
   const init = { method, headers, signal, ...(body === null || isBodiless ? {} : { body, duplex: "half" }) };
   try {
-    return new Request(request.url, /** @type {RequestInit} */ (init));
+    return new PlatformRequest(request.url, /** @type {RequestInit} */ (init));
   } catch (error) {
     if (body !== null && isUsed(exchange)) throw error;
     // A Host header may be no part of a URL, and CONNECT and TRACE are refused.
     const url = URL.canParse(request.url) ? request.url : `http://localhost${exchange.pathAndQuery}`;
     const allowed = /^(connect|trace|track)$/i.test(method) ? "GET" : method;
-    return new Request(
+    return new PlatformRequest(
       url,
       /** @type {RequestInit} */ ({ ...init, method: allowed, body: allowed === method ? body : null }),
     );
@@ -227,7 +219,7 @@ function isUsed({ isBodyUsed, bodyStream: stream }) {
   if (isBodyUsed || stream === undefined) return isBodyUsed;
   try {
     // The public way to ask whether somebody has read from a stream; it takes nothing.
-    new Response(stream);
+    new PlatformResponse(stream);
     return false;
   } catch {
     return true;
@@ -291,7 +283,7 @@ async function consume(exchange) {
   if (isUsed(exchange)) throw unusable();
   const stream = exchange.bodyStream;
   exchange.isBodyUsed = true;
-  if (stream !== undefined) return new Uint8Array(await new Response(stream).arrayBuffer());
+  if (stream !== undefined) return new Uint8Array(await new PlatformResponse(stream).arrayBuffer());
   return new Promise((resolve, reject) => {
     /** @type {ArrayBuffer[]} */
     const chunks = [];

@@ -9,5 +9,10 @@ export const runtime = host.Bun ? "bun" : host.Deno ? "deno" : "node";
 /** True when the suite runs against Bun itself. */
 export const isBun = runtime === "bun";
 
+const subject = isBun ? { ...host.Bun, Response: host.Response } : await import("../../index.js");
+
 /** @type {(options: any) => any} */
-export const serve = isBun ? host.Bun.serve : (await import("../../index.js")).serve;
+export const serve = subject.serve;
+
+/** The light one, where there is one. @type {typeof globalThis.Response} */
+export const Response = subject.Response;
