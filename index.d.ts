@@ -207,7 +207,7 @@ export interface ServeModuleOptions<WebSocketData = undefined> extends ServeBase
  * One function that answers HTTP requests. `this` is the server.
  *
  * Return a `Response`, or a promise of one. Return nothing after a successful {@link Server.upgrade}.
- * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per server (difference 10).
+ * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per handler (difference 10).
  *
  * @example
  * ```ts

@@ -52,6 +52,8 @@ export class Exchange {
     /** The handler has returned, or failed: too late for an upgrade, even while the response is being read. */
     this.isDecided = false;
     this.isAborted = false;
+    /** The program's function that answers it. @type {Function | undefined} */
+    this.handler = undefined;
     /** Of a route. @type {Record<string, string> | undefined} */
     this.params = undefined;
     /** Of `request.signal`, once it was read. @type {AbortController | undefined} */

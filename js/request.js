@@ -107,6 +107,8 @@ class LazyRequest {
     if (isUsed(exchange)) throw unusable();
     const [ours, theirs] = stream.tee();
     exchange.bodyStream = ours;
+    // It has the stream that was split.
+    this.#real = undefined;
     return realRequest(this, exchange, theirs);
   }
 
