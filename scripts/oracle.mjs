@@ -32,7 +32,7 @@ if (!existsSync(path.join(probe, "probe.mjs"))) {
 const FILES = /^(10|20|30|40|50|70|80|90|97|99)-/;
 /** Of file 80 only the scenarios about requests and responses are asked. */
 const UNASKED = /^(server|routes)\//;
-const LAST_ROW = 29;
+const LAST_ROW = 30;
 const work = inRoot(".cache", "oracle");
 mkdirSync(work, { recursive: true });
 const allowFile = inRoot("__test__", "oracle", "allow.json");
