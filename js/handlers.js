@@ -3,6 +3,7 @@
 import { invalidArgument } from "./errors.js";
 import { exchangeOf } from "./request.js";
 import { isResponse } from "./response.js";
+import { Response } from "./response-class.js";
 import { serve } from "./serve.js";
 
 /** @typedef {Record<PropertyKey, any>} Bag */
