@@ -114,7 +114,7 @@ function createFetch(attach, path, fallback) {
   };
 }
 
-/** @param {Request} request @param {any} server @param {unknown} data @returns {Response | undefined} */
+/** @param {Request} request @param {any} server @param {unknown} data @returns {unknown} */
 function accept(request, server, data) {
   // attach() refuses a client with a Response.
   if (isResponse(data)) return data;

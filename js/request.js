@@ -228,10 +228,20 @@ function isUsed({ isBodyUsed, bodyStream: stream }) {
   }
 }
 
+/** Clients leave whenever they like: their doing, not the program's. */
+class BodyFailed extends TypeError {}
+// As for any reader of a body: a TypeError.
+Reflect.deleteProperty(BodyFailed.prototype, "constructor");
+
 function bodyFailed() {
-  return new TypeError(
+  return new BodyFailed(
     "The request's body could not be read: the connection has ended, or the body is too large",
   );
+}
+
+/** @param {unknown} error */
+export function isBodyFailure(error) {
+  return error instanceof BodyFailed;
 }
 
 /** @param {Exchange} exchange */

@@ -7,6 +7,7 @@ import { ANSWERED, PENDING } from "./exchange.js";
 import { HeaderFields, typeLine } from "./header-fields.js";
 import { N } from "./native.js";
 import { loadPlatform, PlatformResponse } from "./platform.js";
+import { isBodyFailure } from "./request.js";
 import { bodyTypeOf, fieldsOf, isOwnResponse, sizeOf, takeMemory } from "./response-class.js";
 import { afterSettling } from "./runtime.js";
 
@@ -294,7 +295,8 @@ class BodyPump {
       this.fail(error);
       return;
     }
-    console.error(error);
+    // An echo of a body that its client did not finish is no news.
+    if (!isBodyFailure(error)) console.error(error);
     if (exchange.rid >= 0) N.respondAbort(exchange.rid);
   }
 
