@@ -112,8 +112,8 @@ export class HeaderFields {
     }
     const keys = isArray ? headers : Object.keys(headers);
     if (keys.length > COMPARED) return undefined;
-    // Symbols, and hidden properties: not every host leaves them out.
-    if (!isArray && Reflect.ownKeys(headers).length !== keys.length) return undefined;
+    // A symbol is an error.
+    if (!isArray && Object.getOwnPropertySymbols(headers).length > 0) return undefined;
     const fields = new HeaderFields();
     /** @type {string[] | undefined} */
     let seen;

@@ -153,7 +153,6 @@ const inits = {
     headers: Object.create({ a: "1" }, { b: { value: "2", enumerable: true } }),
   }),
   "headers without a prototype": () => ({ headers: Object.assign(Object.create(null), { a: "1" }) }),
-  "hidden headers": () => ({ headers: Object.defineProperty({}, "a", { value: "1", enumerable: false }) }),
   "computed headers": () => ({
     headers: {
       get a() {
@@ -441,6 +440,11 @@ test("keeps the bytes that it was given, whatever becomes of the buffer", async 
     read.fill(3);
     assert.ok(new Uint8Array(await copy.arrayBuffer()).every((byte) => byte === 1));
   }
+});
+
+test("takes no hidden properties as headers", () => {
+  const headers = Object.defineProperty({ b: "2" }, "a", { value: "1", enumerable: false });
+  assert.deepEqual([...new Response(null, { headers }).headers], [["b", "2"]]);
 });
 
 test("keeps the headers that it was given, whatever becomes of the object", () => {

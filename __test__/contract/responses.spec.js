@@ -331,6 +331,29 @@ class ForeignResponse {
 
 const foreign = { skip: isBun && "Bun takes only its own" };
 
+test("says nothing of a client that leaves while its upload is echoed", async (t) => {
+  const { emitted, stderr } = await t.child(async ({ serve, raw, emit, wait }) => {
+    const begun = wait.gate();
+    const ended = wait.gate();
+    const server = serve({
+      fetch(/** @type {Request} */ request) {
+        request.signal.addEventListener("abort", () => ended.open());
+        begun.open();
+        return new Response(request.body);
+      },
+    });
+    const client = await raw.RawClient.open(server);
+    client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    await begun.passed;
+    await client.until(() => client.leftover.includes("abc"), "the echo");
+    client.destroy();
+    await ended.passed;
+    await server.stop(true);
+    emit("stopped");
+  });
+  assert.deepEqual([emitted, stderr], [["stopped"], ""]);
+});
+
 test("sends a Response of another implementation", foreign, async (t) => {
   const response = await ask(
     t,
