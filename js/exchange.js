@@ -65,6 +65,8 @@ export class Exchange {
     this.isBodyUsed = false;
     /** Of `request.body`, once it was read. @type {ReadableStream<Uint8Array<ArrayBuffer>> | undefined} */
     this.bodyStream = undefined;
+    /** Has that stream after a `clone()`, and knows whether it was read. @type {Response | undefined} */
+    this.bodyHolder = undefined;
     /** Waits for one chunk: null = end, undefined = failed. @type {((chunk: ArrayBuffer | null | undefined) => void) | undefined} */
     this.onBody = undefined;
     /** The connection takes more of the response's body. @type {(() => void) | undefined} */

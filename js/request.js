@@ -63,7 +63,7 @@ class LazyRequest {
   }
 
   get bodyUsed() {
-    return isUsed(this.#exchange);
+    return isDisturbed(this.#exchange);
   }
 
   /** @returns {Promise<Uint8Array<ArrayBuffer>>} */
@@ -107,6 +107,7 @@ class LazyRequest {
     if (isUsed(exchange)) throw unusable();
     const [ours, theirs] = stream.tee();
     exchange.bodyStream = ours;
+    exchange.bodyHolder = new PlatformResponse(ours);
     // It has the stream that was split.
     this.#real = undefined;
     return realRequest(this, exchange, theirs);
@@ -216,7 +217,12 @@ function unusable() {
   return new TypeError("Body is unusable: Body has already been read");
 }
 
-/** @param {Exchange} exchange */
+/** Something of it has been read. @param {Exchange} exchange */
+function isDisturbed({ isBodyUsed, bodyHolder }) {
+  return isBodyUsed || bodyHolder?.bodyUsed === true;
+}
+
+/** It cannot be read: locked, or disturbed. @param {Exchange} exchange */
 function isUsed({ isBodyUsed, bodyStream: stream }) {
   if (isBodyUsed || stream === undefined) return isBodyUsed;
   try {
@@ -265,6 +271,8 @@ function pullingStream(exchange) {
   const stream = new ReadableStream({
     type: "bytes",
     pull(controller) {
+      // Only for somebody who reads: nothing is kept ahead. After a clone the holder of the copy tells.
+      if (exchange.bodyHolder === undefined) exchange.isBodyUsed = true;
       return new Promise((resolve) => {
         /** @param {ArrayBuffer | null | undefined} chunk */
         const take = (chunk) => {
@@ -283,6 +291,7 @@ function pullingStream(exchange) {
       });
     },
     cancel() {
+      if (exchange.bodyHolder === undefined) exchange.isBodyUsed = true;
       exchange.cancelBody();
     },
   });

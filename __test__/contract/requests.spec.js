@@ -112,6 +112,33 @@ test("reads a body once", async (t) => {
   assert.deepEqual(seen, [false, true, "once", true, "TypeError", "TypeError"]);
 });
 
+test("counts a body as used when something was read, not when it was looked at", async (t) => {
+  const seen = await posted(
+    t,
+    async (request) => {
+      const steps = [request.bodyUsed];
+      const copy = request.clone();
+      const reader = /** @type {ReadableStream} */ (request.body).getReader();
+      steps.push(request.bodyUsed);
+      await copy.text();
+      steps.push(request.bodyUsed, copy.bodyUsed);
+      await reader.read();
+      return [...steps, request.bodyUsed];
+    },
+    { body: "twice" },
+  );
+  assert.deepEqual(seen, [false, false, false, true, true]);
+  const alone = await posted(
+    t,
+    async (request) => {
+      await /** @type {ReadableStream} */ (request.body).cancel();
+      return request.bodyUsed;
+    },
+    { body: "cancelled" },
+  );
+  assert.equal(alone, true);
+});
+
 test("has no body where none was sent", async (t) => {
   const seen = await posted(
     t,
