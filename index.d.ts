@@ -122,6 +122,46 @@ export function serveModule<WebSocketData = undefined>(
   options?: ServeModuleOptions<WebSocketData>,
 ): Promise<Server<WebSocketData>>;
 
+/**
+ * A `Response` that costs next to nothing to make: on Node the platform's own takes longer than the rest of a request.
+ *
+ * Everything a program can see of it is as with the platform's class: constructor forms, `json`, `redirect`, `error`,
+ * attributes, body methods, errors. Bodies are copied when the Response is made, as the platform does; strings and bytes
+ * then go to the client without a stream. A platform object is made when `body` or `headers` is read, and for arguments
+ * out of the ordinary, so that its errors are the platform's.
+ *
+ * `instanceof` works both ways with the platform's class, whose objects may be returned just as well. Platform functions
+ * that want their own kind take `new globalThis.Response(response.body, response)`. The globals stay as they are;
+ * `import "ferrows/register"` replaces them.
+ *
+ * @example
+ * ```ts
+ * import { Response, serve } from "ferrows";
+ *
+ * serve({ fetch: () => new Response("Hello", { headers: { "Cache-Control": "no-store" } }) });
+ * ```
+ */
+export const Response: typeof globalThis.Response;
+/** The platform's type: handlers may return any. */
+export type Response = globalThis.Response;
+
+/**
+ * The platform's `Request`, which also takes the requests that handlers get: `new Request(request, { headers })`.
+ *
+ * The platform's own constructor, and its `fetch`, refuse those on Node 24 and later with a `TypeError`; pass them
+ * `new Request(request)`, or `request.clone()`. With `import "ferrows/register"` the globals take them too.
+ *
+ * @example
+ * ```ts
+ * import { Request, serve } from "ferrows";
+ *
+ * serve({ fetch: (request) => fetch(new Request(request, { headers: { "x-forwarded": "1" } })) });
+ * ```
+ */
+export const Request: typeof globalThis.Request;
+/** The platform's type: handlers get one. */
+export type Request = globalThis.Request;
+
 /** Both functions, for `import ferrows from "ferrows"`. */
 declare const ferrows: { readonly serve: typeof serve; readonly serveModule: typeof serveModule };
 export default ferrows;
@@ -207,7 +247,7 @@ export interface ServeModuleOptions<WebSocketData = undefined> extends ServeBase
  * One function that answers HTTP requests. `this` is the server.
  *
  * Return a `Response`, or a promise of one. Return nothing after a successful {@link Server.upgrade}.
- * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per server (difference 10).
+ * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per handler (difference 10).
  *
  * @example
  * ```ts
@@ -303,7 +343,7 @@ export interface ServeBaseOptions<WebSocketData = undefined> {
    * Seconds, an integer up to 255, without a byte in either direction after which an HTTP connection is closed;
    * also counts while a handler is pending. 0 or negative: never. Does not apply to upgraded sockets:
    * see {@link WebSocketHandler.idleTimeout}. The head of a request must be complete within this time, and within
-   * 60 seconds whatever this is: single bytes of it do not count (difference 33).
+   * 60 seconds whatever this is: single bytes of it do not count (difference 26).
    *
    * @defaultValue 10
    * @throws TypeError `ERR_INVALID_ARG_TYPE` from `serve` when it is no integer or over 255
@@ -637,6 +677,7 @@ export type ErrorCode =
   | "ERR_OUT_OF_RANGE"
   | "ERR_MISSING_ARGS"
   | "ERR_INVALID_THIS"
+  | "ERR_BODY_ALREADY_USED"
   | "ERR_FERROWS_PLATFORM"
   | "ERR_FERROWS_BINARY"
   | "EADDRINUSE"

@@ -45,7 +45,6 @@ export class ServerCore {
     this.terminated = false;
     this.isStopping = false;
     this.isGone = false;
-    this.warnedNoResponse = false;
     /** Of `stop()` promises. @type {(() => void)[]} */
     this.waiters = [];
     this.holdsLoop = true;

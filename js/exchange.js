@@ -53,6 +53,8 @@ export class Exchange {
     /** The handler has returned, or failed: too late for an upgrade, even while the response is being read. */
     this.isDecided = false;
     this.isAborted = false;
+    /** The program's function that answers it. @type {Function | undefined} */
+    this.handler = undefined;
     /** Of a route. @type {Record<string, string> | undefined} */
     this.params = undefined;
     /** Of `request.cookies`, once they were read. @type {CookieMap | undefined} */
@@ -66,6 +68,8 @@ export class Exchange {
     this.isBodyUsed = false;
     /** Of `request.body`, once it was read. @type {ReadableStream<Uint8Array<ArrayBuffer>> | undefined} */
     this.bodyStream = undefined;
+    /** Has that stream after a `clone()`, and knows whether it was read. @type {Response | undefined} */
+    this.bodyHolder = undefined;
     /** Waits for one chunk: null = end, undefined = failed. @type {((chunk: ArrayBuffer | null | undefined) => void) | undefined} */
     this.onBody = undefined;
     /** The connection takes more of the response's body. @type {(() => void) | undefined} */

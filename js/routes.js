@@ -6,7 +6,8 @@
 import { invalidArgument } from "./errors.js";
 import { N } from "./native.js";
 import { decodePercent } from "./percent.js";
-import { isResponse, responseHead } from "./response.js";
+import { headOf, isResponse } from "./response.js";
+import { isOwnResponse, sizeOf, takeMemory } from "./response-class.js";
 
 const methods = new Set(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE"]);
 
@@ -157,18 +158,16 @@ let nextNumber = 0;
 
 /** @param {number} serverId @param {number[]} numbers @param {Response} response */
 async function publish(serverId, numbers, response) {
-  const { status, lines, mode } = responseHead(response);
-  /** @param {number} code @param {string} head @param {Uint8Array | null} body */
+  const { status, lines, mode } = headOf(response);
+  /** @param {number} code @param {string} head @param {Uint8Array | string | null} body */
   const set = (code, head, body) => {
     for (const number of numbers) N.setStatic(serverId, number, code, head, body, mode !== 0);
   };
-  if (response.body === null) {
-    set(status, lines, null);
-    return;
-  }
   try {
     // A clone, since the program may still use its own.
-    set(status, lines, new Uint8Array(await response.clone().arrayBuffer()));
+    const copy = response.clone();
+    const memory = isOwnResponse(copy) ? takeMemory(copy) : copy.body === null ? null : undefined;
+    set(status, lines, memory === undefined ? new Uint8Array(await copy.arrayBuffer()) : memory);
   } catch (error) {
     console.error(error);
     set(500, "", null);
@@ -268,10 +267,10 @@ function checkStatic(target) {
         "HTTP status codes must be between 100 and 999 (Response.error() returns status 0).",
     );
   }
-  if (target.bodyUsed || target.body?.locked) {
+  if (target.bodyUsed || (!isOwnResponse(target) && target.body?.locked)) {
     throw invalidArgument("Response body has already been used");
   }
-  if (isStream(target.body)) {
+  if (isStream(target)) {
     throw invalidArgument(
       "Body must be fully buffered before it can be used in a static route. " +
         "Consider calling new Response(await response.blob()) to buffer the body.",
@@ -281,9 +280,14 @@ function checkStatic(target) {
 
 /**
  * Whether a body was given as a stream, as far as the platform lets know: Node makes byte streams of everything else.
- * @param {ReadableStream | null} body
+ * @param {Response} response
  */
-function isStream(body) {
+function isStream(response) {
+  if (isOwnResponse(response)) {
+    const copy = response.clone();
+    return takeMemory(copy) === undefined && sizeOf(copy) < 0;
+  }
+  const { body } = response;
   if (body === null || !makesByteStreams()) return false;
   try {
     body.getReader({ mode: "byob" }).releaseLock();
