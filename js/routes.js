@@ -285,7 +285,7 @@ function checkStatic(target) {
 function isStream(response) {
   if (isOwnResponse(response)) {
     const copy = response.clone();
-    return takeMemory(copy) === undefined && sizeOf(copy) < 0;
+    return isOwnResponse(copy) && takeMemory(copy) === undefined && sizeOf(copy) < 0;
   }
   const { body } = response;
   if (body === null || !makesByteStreams()) return false;
