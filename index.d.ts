@@ -343,7 +343,7 @@ export interface ServeBaseOptions<WebSocketData = undefined> {
    * Seconds, an integer up to 255, without a byte in either direction after which an HTTP connection is closed;
    * also counts while a handler is pending. 0 or negative: never. Does not apply to upgraded sockets:
    * see {@link WebSocketHandler.idleTimeout}. The head of a request must be complete within this time, and within
-   * 60 seconds whatever this is: single bytes of it do not count (difference 26).
+   * 60 seconds whatever this is: single bytes of it do not count (difference 33).
    *
    * @defaultValue 10
    * @throws TypeError `ERR_INVALID_ARG_TYPE` from `serve` when it is no integer or over 255

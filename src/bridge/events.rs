@@ -147,6 +147,8 @@ impl EnvState {
             len: 0,
         };
         let mut at = from;
+        // Messages of one socket often come in a row; a handle is good for the whole scope.
+        let mut last = (u32::MAX, ptr::null_mut());
         while at < to {
             let EventBatch { arena, events, .. } = &mut *batch;
             let (id, value) = match &events[at] {
@@ -179,7 +181,10 @@ impl EnvState {
                     continue;
                 }
             };
-            chunk.arguments[1 + 2 * chunk.len] = self.js.u32(id);
+            if last.0 != id {
+                last = (id, self.js.u32(id));
+            }
+            chunk.arguments[1 + 2 * chunk.len] = last.1;
             chunk.arguments[2 + 2 * chunk.len] = value;
             chunk.positions[chunk.len] = at;
             chunk.len += 1;
