@@ -283,7 +283,7 @@ export class Response {
   /** @param {Response} self @returns {globalThis.Response} */
   static #realOf(self) {
     if (self.#real === undefined) {
-      const memory = /** @type {Memory | null} */ (self.#memory);
+      const memory = plain(/** @type {Memory | null} */ (self.#memory));
       self.#real = new PlatformResponse(memory, {
         status: self.#status,
         statusText: self.#statusText,
@@ -388,6 +388,12 @@ function isResizable({ resizable }) {
 /** @param {Memory} memory */
 function bytesOf(memory) {
   return typeof memory === "string" ? encoder.encode(memory) : memory;
+}
+
+/** Not as a Buffer: a platform may copy it as one. @param {Memory | null} memory */
+function plain(memory) {
+  if (memory === null || typeof memory === "string") return memory;
+  return new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
 }
 
 /** Bytes for the program to keep. @param {Memory | null} memory */

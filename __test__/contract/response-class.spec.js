@@ -464,6 +464,14 @@ test("reads bytes as a Uint8Array of their own", async () => {
   }
 });
 
+test("streams bytes as Uint8Arrays of their own", async () => {
+  for (const body of [bytes, bytes.subarray(1, 3), "text"]) {
+    const chunk = (await new Response(body).body?.getReader().read())?.value;
+    assert.equal(Object.getPrototypeOf(chunk), Uint8Array.prototype);
+    assert.equal(chunk?.buffer.byteLength, chunk?.byteLength);
+  }
+});
+
 test("is an instance of the platform's class, and the platform's of it", () => {
   assert.ok(new Response() instanceof Platform);
   assert.ok(new Platform() instanceof Response);
