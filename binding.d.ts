@@ -76,6 +76,10 @@ export interface Native {
   listen(options: ListenOptions): Listening;
   /** Limits and timers; they apply to existing sockets at once. */
   configure(serverId: number, settings: Settings): void;
+  /** Lines of `number method pattern`; number - for a handler, method - for all. `upgrades`: handshakes pass by. */
+  setRoutes(serverId: number, table: string, upgrades: boolean): void;
+  /** What a static route answers; requests wait for it. */
+  setStatic(serverId: number, number: number, status: number, headerLines: string, body: string | Uint8Array | null, close: boolean): void;
   /** Closes the listener and idle keep-alive connections; pending requests finish. */
   stopListening(serverId: number): void;
   /** How many idle connections were closed. */

@@ -122,6 +122,46 @@ export function serveModule<WebSocketData = undefined>(
   options?: ServeModuleOptions<WebSocketData>,
 ): Promise<Server<WebSocketData>>;
 
+/**
+ * A `Response` that costs next to nothing to make: on Node the platform's own takes longer than the rest of a request.
+ *
+ * Everything a program can see of it is as with the platform's class: constructor forms, `json`, `redirect`, `error`,
+ * attributes, body methods, errors. Bodies are copied when the Response is made, as the platform does; strings and bytes
+ * then go to the client without a stream. A platform object is made when `body` or `headers` is read, and for arguments
+ * out of the ordinary, so that its errors are the platform's.
+ *
+ * `instanceof` works both ways with the platform's class, whose objects may be returned just as well. Platform functions
+ * that want their own kind take `new globalThis.Response(response.body, response)`. The globals stay as they are;
+ * `import "ferrows/register"` replaces them.
+ *
+ * @example
+ * ```ts
+ * import { Response, serve } from "ferrows";
+ *
+ * serve({ fetch: () => new Response("Hello", { headers: { "Cache-Control": "no-store" } }) });
+ * ```
+ */
+export const Response: typeof globalThis.Response;
+/** The platform's type: handlers may return any. */
+export type Response = globalThis.Response;
+
+/**
+ * The platform's `Request`, which also takes the requests that handlers get: `new Request(request, { headers })`.
+ *
+ * The platform's own constructor, and its `fetch`, refuse those on Node 24 and later with a `TypeError`; pass them
+ * `new Request(request)`, or `request.clone()`. With `import "ferrows/register"` the globals take them too.
+ *
+ * @example
+ * ```ts
+ * import { Request, serve } from "ferrows";
+ *
+ * serve({ fetch: (request) => fetch(new Request(request, { headers: { "x-forwarded": "1" } })) });
+ * ```
+ */
+export const Request: typeof globalThis.Request;
+/** The platform's type: handlers get one. */
+export type Request = globalThis.Request;
+
 /** Both functions, for `import ferrows from "ferrows"`. */
 declare const ferrows: { readonly serve: typeof serve; readonly serveModule: typeof serveModule };
 export default ferrows;
@@ -207,7 +247,7 @@ export interface ServeModuleOptions<WebSocketData = undefined> extends ServeBase
  * One function that answers HTTP requests. `this` is the server.
  *
  * Return a `Response`, or a promise of one. Return nothing after a successful {@link Server.upgrade}.
- * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per server (difference 10).
+ * Nothing returned without an upgrade answers 204 and writes a line to stderr, once per handler (difference 10).
  *
  * @example
  * ```ts
@@ -302,7 +342,8 @@ export interface ServeBaseOptions<WebSocketData = undefined> {
   /**
    * Seconds, an integer up to 255, without a byte in either direction after which an HTTP connection is closed;
    * also counts while a handler is pending. 0 or negative: never. Does not apply to upgraded sockets:
-   * see {@link WebSocketHandler.idleTimeout}.
+   * see {@link WebSocketHandler.idleTimeout}. The head of a request must be complete within this time, and within
+   * 60 seconds whatever this is: single bytes of it do not count (difference 33).
    *
    * @defaultValue 10
    * @throws TypeError `ERR_INVALID_ARG_TYPE` from `serve` when it is no integer or over 255
@@ -341,10 +382,31 @@ export interface ServeBaseOptions<WebSocketData = undefined> {
   ipv6Only?: boolean;
 }
 
-/** Names of the HTTP methods a route can list. A route without the method of the request falls through to `fetch`. */
-export type HTTPMethod = "GET" | "POST" | "PUT" | "DELETE" | "PATCH" | "HEAD" | "OPTIONS";
+/**
+ * Names of the HTTP methods a route can list. A request whose method is not listed goes to a less exact route, or to
+ * `fetch`. HEAD is answered by the GET entry unless it has its own.
+ */
+export type HTTPMethod =
+  | "GET"
+  | "POST"
+  | "PUT"
+  | "DELETE"
+  | "PATCH"
+  | "HEAD"
+  | "OPTIONS"
+  | "CONNECT"
+  | "TRACE";
 
-/** What a route may be: a `Response` sent to everybody, `false` (off), a handler, or a handler for each method. */
+/**
+ * What a route may be: a `Response` sent to everybody, `false` (the path is left to `fetch`), a handler, or an object
+ * with one of the first two kinds for each method.
+ *
+ * A `Response` is taken as it is when `serve` or `reload` is called; it stays usable, and later changes of it have no
+ * effect. The I/O threads answer for it, so such requests do not reach JavaScript. It gets an `ETag` unless it has one,
+ * and GET and HEAD with a matching `If-None-Match` are answered 304. Handshakes pass by it where there are `websocket`
+ * handlers. Its body must be there as a whole: a `ReadableStream` is refused where the host lets it be told from other
+ * bodies (Node), and read to its end where not (Deno; byte streams and async iterables).
+ */
 export type RouteValue<WebSocketData = undefined, Path extends string = string> =
   | Response
   | false
@@ -360,8 +422,8 @@ export type RouteHandler<WebSocketData = undefined, Path extends string = string
 
 /**
  * Handlers by path. "/a/:id" has a parameter, "/a/*" matches everything below "/a/". Exact paths win over
- * parameters, parameters over wildcards, wildcards over `fetch`. Paths are compared as sent: case counts, nothing
- * is decoded.
+ * parameters, parameters over wildcards, wildcards over `fetch`, segment by segment. Paths are compared as sent: case
+ * and trailing slashes count, nothing is decoded. HTML bundles and `{ dir }` are not offered (difference 17).
  *
  * @example
  * ```ts
@@ -393,10 +455,145 @@ export type RouteParams<Path extends string> = string extends Path
       ? { [Key in Name]: string }
       : Record<never, string>;
 
-/** The request a route handler gets: a `Request` with the values of the path's parameters. */
+/** The request a route handler gets: a `Request` with the values of the path's parameters, and its cookies. */
 export interface BunRequest<Path extends string = string> extends Request {
-  /** Values of the `:name` parts of the path, percent-decoded. */
+  /** Values of the `:name` parts of the path, percent-decoded; what is no UTF-8 becomes U+FFFD. */
   readonly params: { [Key in keyof RouteParams<Path>]: RouteParams<Path>[Key] };
+  /** Cookies of the request. Changes are sent with the response, or with the 101, as `Set-Cookie`. */
+  readonly cookies: CookieMap;
+}
+
+/** When browsers send a cookie to other sites. */
+export type CookieSameSite = "strict" | "lax" | "none";
+
+/** Attributes of a cookie. */
+export interface CookieOptions {
+  /** Host the cookie is for, with its subdomains; lower case. @defaultValue the host that sets it, alone */
+  domain?: string | null;
+  /** @defaultValue "/" */
+  path?: string | null;
+  /** When the client forgets it; a number counts seconds since 1970. @defaultValue at the end of the session */
+  expires?: number | Date | string | null;
+  /** Seconds until the client forgets it; counts before `expires`. @defaultValue none */
+  maxAge?: number | null;
+  /** Only over TLS. @defaultValue false */
+  secure?: boolean;
+  /** Hidden from scripts in pages. @defaultValue false */
+  httpOnly?: boolean;
+  /** One jar for each embedding site. @defaultValue false */
+  partitioned?: boolean;
+  /** @defaultValue "lax" */
+  sameSite?: CookieSameSite | null;
+}
+
+/** A whole cookie as an object. */
+export interface CookieInit extends CookieOptions {
+  /** Visible ASCII without "=" and ";". */
+  name: string;
+  /** @defaultValue "" */
+  value?: string;
+}
+
+/** Which cookie to delete: a client deletes only one with the same domain and path. */
+export interface CookieDeleteOptions {
+  /** @defaultValue none */
+  domain?: string | null;
+  /** @defaultValue "/" */
+  path?: string | null;
+}
+
+/**
+ * A cookie as a server sets it, with the interface of `Bun.Cookie`.
+ *
+ * @throws TypeError for a name, a path, a domain or an attribute that cannot be sent; RangeError for an invalid date
+ *
+ * @example
+ * ```ts
+ * import { Cookie } from "ferrows";
+ *
+ * const cookie = new Cookie("session", "abc", { httpOnly: true, maxAge: 3600 });
+ * new Response("hello", { headers: { "set-cookie": cookie.toString() } });
+ * ```
+ */
+export class Cookie {
+  constructor(name: string, value: string, options?: CookieOptions | null);
+  constructor(init: CookieInit);
+  /** @param text - the value of a `Set-Cookie` header; the cookie's value stays as it is */
+  constructor(text: string);
+  /** Fixed. */
+  readonly name: string;
+  /** Not encoded. */
+  value: string;
+  get domain(): string | null;
+  set domain(domain: string);
+  path: string;
+  get expires(): Date | undefined;
+  set expires(expires: number | Date | string | null | undefined);
+  /** Seconds. */
+  get maxAge(): number | undefined;
+  set maxAge(maxAge: number | null | undefined);
+  secure: boolean;
+  httpOnly: boolean;
+  partitioned: boolean;
+  sameSite: CookieSameSite;
+  /** Whether `maxAge` is 0 or less, or else `expires` is past. */
+  isExpired(): boolean;
+  /** The value of a `Set-Cookie` header; the cookie's value is percent-encoded. */
+  toString(): string;
+  /** The same as {@link Cookie.toString}. */
+  serialize(): string;
+  toJSON(): Required<Pick<CookieInit, "name" | "value">> & CookieOptions;
+  /** @param text - the value of a `Set-Cookie` header */
+  static parse(text: string): Cookie;
+  static from(name: string, value: string, options?: CookieOptions | null): Cookie;
+}
+
+/**
+ * The cookies of a request by name, and the changes that its response tells the client; `Bun.CookieMap`.
+ *
+ * Iteration gives what was set first, then what the client sent. Equal names of the client all stay; `get` finds the
+ * first one. As in Bun 1.4, a cookie that is set to "" is sent, and absent for the other methods.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "ferrows";
+ *
+ * serve({
+ *   routes: {
+ *     "/": (request) => {
+ *       const visits = Number(request.cookies.get("visits") ?? 0) + 1;
+ *       request.cookies.set("visits", String(visits), { httpOnly: true });
+ *       return new Response(`visit ${visits}`);
+ *     },
+ *   },
+ * });
+ * ```
+ */
+export class CookieMap implements Iterable<[string, string]> {
+  /**
+   * @param init - the value of a `Cookie` header, whose values are percent-decoded; or pairs, or an object
+   * @throws TypeError for anything else
+   */
+  constructor(init?: string | readonly (readonly [string, string])[] | Record<string, string> | null);
+  readonly size: number;
+  /** @returns `null` when there is none */
+  get(name: string): string | null;
+  has(name: string): boolean;
+  /** @throws TypeError as {@link Cookie}'s constructor */
+  set(name: string, value: string, options?: CookieOptions | null): void;
+  set(cookie: Cookie | CookieInit): void;
+  /** Tells the client to forget the cookie, also when it has sent none of the name. */
+  delete(name: string, options?: CookieDeleteOptions): void;
+  delete(options: CookieDeleteOptions & { name: string }): void;
+  /** The changes, as values of `Set-Cookie` headers. Only needed for responses that are not `serve`'s own. */
+  toSetCookieHeaders(): string[];
+  /** The first value of each name. */
+  toJSON(): Record<string, string>;
+  entries(): IterableIterator<[string, string]>;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<string>;
+  forEach(callback: (value: string, name: string, map: CookieMap) => void, thisArg?: unknown): void;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
 }
 
 /**
@@ -480,6 +677,7 @@ export type ErrorCode =
   | "ERR_OUT_OF_RANGE"
   | "ERR_MISSING_ARGS"
   | "ERR_INVALID_THIS"
+  | "ERR_BODY_ALREADY_USED"
   | "ERR_FERROWS_PLATFORM"
   | "ERR_FERROWS_BINARY"
   | "EADDRINUSE"
@@ -666,7 +864,7 @@ export interface Server<WebSocketData = undefined> {
    *
    * @param request - a `Request`, a URL, or a path
    * @returns always a promise, of what the handler gives; it rejects without an argument and without a `fetch`
-   * handler
+   * handler, which nobody has to look at
    */
   fetch(request: Request | string | URL): Promise<Response>;
 

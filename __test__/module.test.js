@@ -167,6 +167,10 @@ describe("the package", () => {
     assert.equal(required.serve, serve);
     assert.equal(required.serveModule, serveModule);
   });
+
+  it("has a module that replaces the globals", () => {
+    assert.equal(import.meta.resolve("ferrows/register"), new URL("../register.js", import.meta.url).href);
+  });
 });
 
 function deferred() {

@@ -45,13 +45,13 @@ export class ServerCore {
     this.terminated = false;
     this.isStopping = false;
     this.isGone = false;
-    this.warnedNoResponse = false;
     /** Of `stop()` promises. @type {(() => void)[]} */
     this.waiters = [];
     this.holdsLoop = true;
     retainLoop();
     cores.set(this.id, this);
     this.configure();
+    this.routes?.install(this.id, this.hasWebSocket);
   }
 
   /** Tells the addon the limits in force. */
@@ -63,12 +63,14 @@ export class ServerCore {
   reload(handlers) {
     this.fetch = handlers.fetch ?? this.fetch;
     this.error = handlers.error ?? this.error;
-    this.routes = handlers.routes ?? this.routes;
     this.websocket = handlers.websocket ?? this.websocket;
     this.hasWebSocket ||= handlers.websocket !== undefined;
     this.httpIdleTimeout = handlers.idleTimeout ?? this.httpIdleTimeout;
     this.maxRequestBodySize = handlers.maxRequestBodySize ?? this.maxRequestBodySize;
-    if (!this.isGone) this.configure();
+    this.routes = handlers.routes ?? this.routes;
+    if (this.isGone) return;
+    this.configure();
+    this.routes?.install(this.id, this.hasWebSocket);
   }
 
   ref() {

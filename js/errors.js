@@ -21,6 +21,23 @@ export function outOfRange(message) {
   return coded(new RangeError(message), "ERR_OUT_OF_RANGE");
 }
 
+export function bodyAlreadyUsed() {
+  return coded(
+    new TypeError(
+      "Response body already used. A Response body can only be sent once; create a new Response for each request.",
+    ),
+    "ERR_BODY_ALREADY_USED",
+  );
+}
+
+/** @param {number} status */
+export function statusNotSendable(status) {
+  return new Error(
+    `Cannot send a Response with status ${status}. HTTP status codes must be between 100 and 999` +
+      " (Response.error() returns status 0).",
+  );
+}
+
 /** @param {string} method @param {number} expected @param {number} given */
 export function missingArguments(method, expected, given) {
   return coded(

@@ -1,5 +1,6 @@
 // @ts-check
 // One HTTP request on its way to a response, or to a WebSocket.
+import { CookieMap } from "./cookies.js";
 import { N } from "./native.js";
 import { abortOnClose } from "./server-websocket.js";
 
@@ -52,8 +53,12 @@ export class Exchange {
     /** The handler has returned, or failed: too late for an upgrade, even while the response is being read. */
     this.isDecided = false;
     this.isAborted = false;
+    /** The program's function that answers it. @type {Function | undefined} */
+    this.handler = undefined;
     /** Of a route. @type {Record<string, string> | undefined} */
     this.params = undefined;
+    /** Of `request.cookies`, once they were read. @type {CookieMap | undefined} */
+    this.cookies = undefined;
     /** Of `request.signal`, once it was read. @type {AbortController | undefined} */
     this.controller = undefined;
     /** @type {import("./server-websocket.js").ServerWebSocket | undefined} */
@@ -63,6 +68,8 @@ export class Exchange {
     this.isBodyUsed = false;
     /** Of `request.body`, once it was read. @type {ReadableStream<Uint8Array<ArrayBuffer>> | undefined} */
     this.bodyStream = undefined;
+    /** Has that stream after a `clone()`, and knows whether it was read. @type {Response | undefined} */
+    this.bodyHolder = undefined;
     /** Waits for one chunk: null = end, undefined = failed. @type {((chunk: ArrayBuffer | null | undefined) => void) | undefined} */
     this.onBody = undefined;
     /** The connection takes more of the response's body. @type {(() => void) | undefined} */
@@ -102,15 +109,36 @@ export class Exchange {
     if (target.startsWith("/")) return target;
     const scheme = target.indexOf("://");
     if (scheme < 0) return `/${target}`;
-    const path = target.indexOf("/", scheme + 3);
-    return path < 0 ? "/" : target.slice(path);
+    const path = target.slice(scheme + 3).search(/[/?#]/);
+    if (path < 0) return "/";
+    const rest = target.slice(scheme + 3 + path);
+    return rest.startsWith("/") ? rest : `/${rest}`;
   }
 
   /** Neither decoded nor normalised. */
   get path() {
     const text = this.pathAndQuery;
-    const end = text.search(/[?#]/);
+    const end = text.indexOf("?");
     return end < 0 ? text : text.slice(0, end);
+  }
+
+  /** The cookies that the client sent, and what is done to them. */
+  get cookieMap() {
+    this.cookies ??= new CookieMap(this.cookieHeader);
+    return this.cookies;
+  }
+
+  /** All Cookie headers in one. */
+  get cookieHeader() {
+    const lines = this.headerText.split("\n").filter((line) => line.startsWith("cookie: "));
+    return lines.map((line) => line.slice("cookie: ".length)).join("; ");
+  }
+
+  /** Changes of the cookies, as lines of a head. */
+  get cookieLines() {
+    let lines = "";
+    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `set-cookie: ${cookie}\r\n`;
+    return lines;
   }
 
   /** @returns {AbortSignal} */

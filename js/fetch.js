@@ -1,5 +1,6 @@
 // @ts-check
 // From a request to the program's handler, and from what it gave to a response.
+import { inspect } from "node:util";
 import { PENDING, UPGRADED } from "./exchange.js";
 import { createRequest } from "./request.js";
 import { discard, isResponse, respondPlain, sendResponse } from "./response.js";
@@ -30,18 +31,26 @@ export function handle(exchange) {
 /** @param {Exchange} exchange @returns {unknown} */
 function callHandler(exchange) {
   const { core } = exchange;
-  const match = core.routes?.find(exchange.method, exchange.path, exchange.handshake !== 0);
+  const match = core.routes?.find(
+    exchange.method,
+    exchange.path,
+    exchange.handshake !== 0 && core.hasWebSocket,
+  );
   if (match !== undefined) {
     const { target, params } = match;
-    // A Response is sent once; the route's own stays unread.
-    if (typeof target !== "function") return target.clone();
-    exchange.params = params;
-    return target.call(core.server, createRequest(exchange), core.server);
+    if (typeof target === "function") {
+      exchange.params = params;
+      exchange.handler = target;
+      return target.call(core.server, createRequest(exchange), core.server);
+    }
+    // The I/O threads answer these, except in the moment when routes are replaced. The route's own stays unread.
+    if (target !== false) return target.clone();
   }
   if (core.fetch === undefined) {
     respondPlain(exchange, 404, "", null);
     return undefined;
   }
+  exchange.handler = core.fetch;
   return core.fetch.call(core.server, createRequest(exchange), core.server);
 }
 
@@ -79,12 +88,24 @@ function decided(exchange) {
   if (exchange.state === UPGRADED) exchange.core.requests--;
 }
 
+/** Handlers that have been told that they gave no Response. @type {WeakSet<Function>} */
+const warned = new WeakSet();
+
 /** @param {Exchange} exchange @param {unknown} result */
-function warnOnce({ core }, result) {
-  if (core.warnedNoResponse) return;
-  core.warnedNoResponse = true;
-  const shown = typeof result === "object" && result !== null ? "an object" : `'${String(result)}'`;
-  console.warn(`Expected a Response object, but received ${shown}`);
+function warnOnce({ handler }, result) {
+  if (handler === undefined || warned.has(handler)) return;
+  warned.add(handler);
+  console.warn(`Expected a Response object, but received '${shown(result)}'`);
+}
+
+/** Characters of a value in a line on stderr. */
+const SHOWN = 100;
+
+/** @param {unknown} value */
+function shown(value) {
+  const text =
+    typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity });
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }
 
 /**
@@ -121,10 +142,10 @@ function reportError(exchange, error) {
 function answerError(exchange, result, error) {
   if (exchange.state !== PENDING) discard(result);
   else if (isResponse(result)) sendResponse(exchange, result, (second) => failAgain(exchange, second));
-  else sendFailure(exchange, error);
+  else failAgain(exchange, error);
 }
 
-/** The error handler failed too. @param {Exchange} exchange @param {unknown} error */
+/** The error handler failed too, or gave no Response. @param {Exchange} exchange @param {unknown} error */
 function failAgain(exchange, error) {
   console.error(error);
   sendFailure(exchange, error);
@@ -141,9 +162,8 @@ function sendFailure(exchange, error) {
 
 /** For development only: it shows the program's paths. @param {unknown} error */
 function errorPage(error) {
-  const isError = error instanceof Error;
-  const title = escapeHtml(isError ? `${error.name}: ${error.message}` : describe(error));
-  const stack = isError ? escapeHtml(error.stack ?? "") : "";
+  const title = escapeHtml(textOf(() => String(error)));
+  const stack = escapeHtml(textOf(() => /** @type {any} */ (error)?.stack));
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -156,12 +176,13 @@ function errorPage(error) {
 `;
 }
 
-/** @param {unknown} value */
-function describe(value) {
+/** What was thrown may be anything: no Error, or one whose getters throw. @param {() => unknown} read */
+function textOf(read) {
   try {
-    return String(value);
+    const text = read();
+    return typeof text === "string" ? text : "";
   } catch {
-    return typeof value;
+    return "";
   }
 }
 

@@ -3,6 +3,7 @@
 import { invalidArgument } from "./errors.js";
 import { exchangeOf } from "./request.js";
 import { isResponse } from "./response.js";
+import { Response } from "./response-class.js";
 import { serve } from "./serve.js";
 
 /** @typedef {Record<PropertyKey, any>} Bag */
@@ -113,7 +114,7 @@ function createFetch(attach, path, fallback) {
   };
 }
 
-/** @param {Request} request @param {any} server @param {unknown} data @returns {Response | undefined} */
+/** @param {Request} request @param {any} server @param {unknown} data @returns {unknown} */
 function accept(request, server, data) {
   // attach() refuses a client with a Response.
   if (isResponse(data)) return data;

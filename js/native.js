@@ -29,6 +29,8 @@ export function attach(callbacks) {
   N = {
     listen: addon.listen,
     configure: addon.configure,
+    setRoutes: addon.setRoutes,
+    setStatic: addon.setStatic,
     stopListening: addon.stopListening,
     closeIdle: addon.closeIdle,
     abortRequests: addon.abortRequests,

@@ -93,7 +93,7 @@ export function parseServeOptions(options) {
 export function parseHandlers(options) {
   if (!isObject(options)) throw invalidArgument("Bun.serve expects an object");
   const { fetch, error, routes, websocket, idleTimeout, maxRequestBodySize } = options;
-  const router = isNil(routes) ? undefined : compileRoutes(routes);
+  const router = routes === undefined ? undefined : compileRoutes(routes);
   if (!isNil(fetch) && typeof fetch !== "function") {
     throw invalidArgument("Expected fetch() to be a function");
   }

@@ -6,6 +6,8 @@
 // to 22, Deno); those are answered here from a real Request made on demand. Where state is in private fields (Node 24
 // and later) `new Request(request)` and `fetch(request)` refuse it; `request.clone()` gives a real one everywhere.
 
+import { forward, inherit, loadPlatform, PlatformRequest, PlatformResponse } from "./platform.js";
+
 /** @typedef {import("./exchange.js").Exchange} Exchange */
 
 // Assigned by the class, which alone sees the private fields.
@@ -56,12 +58,17 @@ class LazyRequest {
     return this.#exchange.params;
   }
 
+  /** Of a route's request; undefined in `fetch`. */
+  get cookies() {
+    return this.#exchange.params === undefined ? undefined : this.#exchange.cookieMap;
+  }
+
   get body() {
     return this.#exchange.hasBody ? bodyStream(this.#exchange) : null;
   }
 
   get bodyUsed() {
-    return isUsed(this.#exchange);
+    return isDisturbed(this.#exchange);
   }
 
   /** @returns {Promise<Uint8Array<ArrayBuffer>>} */
@@ -94,7 +101,7 @@ class LazyRequest {
   async formData() {
     const type = this.headers.get("content-type");
     const bytes = await consume(this.#exchange);
-    return new Response(bytes, { headers: type === null ? {} : { "content-type": type } }).formData();
+    return new PlatformResponse(bytes, { headers: type === null ? {} : { "content-type": type } }).formData();
   }
 
   /** A real Request; the body is read by both. */
@@ -105,6 +112,9 @@ class LazyRequest {
     if (isUsed(exchange)) throw unusable();
     const [ours, theirs] = stream.tee();
     exchange.bodyStream = ours;
+    exchange.bodyHolder = new PlatformResponse(ours);
+    // It has the stream that was split.
+    this.#real = undefined;
     return realRequest(this, exchange, theirs);
   }
 
@@ -124,6 +134,11 @@ class LazyRequest {
   }
 }
 
+/** What platform code takes in the place of a request of ours; anything else as it is. @param {unknown} value */
+export function platformRequest(value) {
+  return exchangeOf(value) === undefined ? value : realOf(/** @type {LazyRequest} */ (value));
+}
+
 /** @param {Exchange} exchange @returns {Request} */
 export function createRequest(exchange) {
   return /** @type {Request} */ (/** @type {unknown} */ (new LazyRequest(exchange)));
@@ -135,31 +150,16 @@ let isLinked = false;
 export function linkRequestClass() {
   if (isLinked) return;
   isLinked = true;
+  loadPlatform();
   const own = LazyRequest.prototype;
   // `request.constructor` is then the platform's Request, and so is its name.
   Reflect.deleteProperty(own, "constructor");
-  Object.setPrototypeOf(own, Request.prototype);
-  for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(Request.prototype))) {
-    if (get !== undefined && !Object.hasOwn(own, name))
-      forward(own, name, (request) => Reflect.get(plainOf(request), name));
+  const { prototype } = PlatformRequest;
+  // Attributes that nobody reads need no body; the rest of what the platform's has reads it.
+  for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (get !== undefined && !Object.hasOwn(own, name)) forward(own, name, plainOf);
   }
-  for (const symbol of Object.getOwnPropertySymbols(new Request("http://localhost/"))) {
-    forward(own, symbol, (request) => Reflect.get(realOf(request), symbol));
-  }
-}
-
-/** @param {object} target @param {PropertyKey} key @param {(request: LazyRequest) => unknown} read */
-function forward(target, key, read) {
-  Object.defineProperty(target, key, {
-    configurable: true,
-    get() {
-      return read(this);
-    },
-    /** @param {unknown} value platform code keeps caches under its symbols */
-    set(value) {
-      Object.defineProperty(this, key, { value, writable: true, configurable: true });
-    },
-  });
+  inherit(own, prototype, new PlatformRequest("http://localhost/"), realOf);
 }
 
 /** Bun's URL: the Host header and the raw target. @param {Exchange} exchange */
@@ -205,13 +205,13 @@ function realRequest(request, exchange, body) {
   const isBodiless = method === "GET" || method === "HEAD";
   const init = { method, headers, signal, ...(body === null || isBodiless ? {} : { body, duplex: "half" }) };
   try {
-    return new Request(request.url, /** @type {RequestInit} */ (init));
+    return new PlatformRequest(request.url, /** @type {RequestInit} */ (init));
   } catch (error) {
     if (body !== null && isUsed(exchange)) throw error;
     // A Host header may be no part of a URL, and CONNECT and TRACE are refused.
     const url = URL.canParse(request.url) ? request.url : `http://localhost${exchange.pathAndQuery}`;
     const allowed = /^(connect|trace|track)$/i.test(method) ? "GET" : method;
-    return new Request(
+    return new PlatformRequest(
       url,
       /** @type {RequestInit} */ ({ ...init, method: allowed, body: allowed === method ? body : null }),
     );
@@ -222,22 +222,37 @@ function unusable() {
   return new TypeError("Body is unusable: Body has already been read");
 }
 
-/** @param {Exchange} exchange */
+/** Something of it has been read. @param {Exchange} exchange */
+function isDisturbed({ isBodyUsed, bodyHolder }) {
+  return isBodyUsed || bodyHolder?.bodyUsed === true;
+}
+
+/** It cannot be read: locked, or disturbed. @param {Exchange} exchange */
 function isUsed({ isBodyUsed, bodyStream: stream }) {
   if (isBodyUsed || stream === undefined) return isBodyUsed;
   try {
     // The public way to ask whether somebody has read from a stream; it takes nothing.
-    new Response(stream);
+    new PlatformResponse(stream);
     return false;
   } catch {
     return true;
   }
 }
 
+/** Clients leave whenever they like: their doing, not the program's. */
+class BodyFailed extends TypeError {}
+// As for any reader of a body: a TypeError.
+Reflect.deleteProperty(BodyFailed.prototype, "constructor");
+
 function bodyFailed() {
-  return new TypeError(
+  return new BodyFailed(
     "The request's body could not be read: the connection has ended, or the body is too large",
   );
+}
+
+/** @param {unknown} error */
+export function isBodyFailure(error) {
+  return error instanceof BodyFailed;
 }
 
 /** @param {Exchange} exchange */
@@ -261,6 +276,8 @@ function pullingStream(exchange) {
   const stream = new ReadableStream({
     type: "bytes",
     pull(controller) {
+      // Only for somebody who reads: nothing is kept ahead. After a clone the holder of the copy tells.
+      if (exchange.bodyHolder === undefined) exchange.isBodyUsed = true;
       return new Promise((resolve) => {
         /** @param {ArrayBuffer | null | undefined} chunk */
         const take = (chunk) => {
@@ -279,6 +296,7 @@ function pullingStream(exchange) {
       });
     },
     cancel() {
+      if (exchange.bodyHolder === undefined) exchange.isBodyUsed = true;
       exchange.cancelBody();
     },
   });
@@ -291,7 +309,7 @@ async function consume(exchange) {
   if (isUsed(exchange)) throw unusable();
   const stream = exchange.bodyStream;
   exchange.isBodyUsed = true;
-  if (stream !== undefined) return new Uint8Array(await new Response(stream).arrayBuffer());
+  if (stream !== undefined) return new Uint8Array(await new PlatformResponse(stream).arrayBuffer());
   return new Promise((resolve, reject) => {
     /** @type {ArrayBuffer[]} */
     const chunks = [];

@@ -1,8 +1,14 @@
 // @ts-check
-// A platform Response onto the wire. A body that is there at once leaves with its length in one piece; anything else
-// is streamed, at the pace of the connection.
+// A Response onto the wire. A body that is there at once leaves with its length in one piece; anything else is streamed,
+// at the pace of the connection.
+import { Buffer } from "node:buffer";
+import { bodyAlreadyUsed, statusNotSendable } from "./errors.js";
 import { ANSWERED, PENDING } from "./exchange.js";
+import { HeaderFields, typeLine } from "./header-fields.js";
 import { N } from "./native.js";
+import { loadPlatform, PlatformResponse } from "./platform.js";
+import { isBodyFailure } from "./request.js";
+import { bodyTypeOf, fieldsOf, isOwnResponse, sizeOf, takeMemory } from "./response-class.js";
 import { afterSettling } from "./runtime.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
@@ -12,13 +18,12 @@ export const STREAM = 1;
 export const CLOSE = 2;
 export const NO_LENGTH = 4;
 
-/** The addon writes these, or they are the connection's own business. */
-const connectionHeaders = new Set(["connection", "keep-alive", "transfer-encoding"]);
-
 /** @param {unknown} value @returns {value is Response} */
 export function isResponse(value) {
+  if (isOwnResponse(value)) return true;
+  loadPlatform();
   return (
-    value instanceof Response ||
+    value instanceof PlatformResponse ||
     // Of another realm, or of a program's own fetch implementation.
     (typeof value === "object" &&
       value !== null &&
@@ -26,23 +31,37 @@ export function isResponse(value) {
   );
 }
 
+/** Codes for which the addon knows Bun's text. */
+const hasText = new Set([
+  ...[200, 201, 202, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308],
+  ...[400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417],
+  ...[421, 422, 423, 424, 425, 426, 428, 429, 431, 451],
+  ...[500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511],
+]);
+/** @type {Record<number, string>} */
+const otherTexts = { 203: "Non-Authoritative Information", 306: "Switch Proxy", 418: "I'm a Teapot" };
+
+/** As in Bun the code alone decides; "" stands for the addon's text. @param {number} status */
+function reasonOf(status) {
+  return hasText.has(status) ? "" : (otherTexts[status] ?? "HM");
+}
+
 /** What a Response says before its body. */
 class Head {
-  /** @param {Response} response */
-  constructor(response) {
-    this.status = response.status;
-    this.mode = 0;
-    this.contentLength = "";
-    let cookies = "";
-    let lines = "";
-    for (const [name, value] of response.headers) {
-      if (name === "set-cookie") cookies += `set-cookie: ${value}\r\n`;
-      else if (name === "content-length") this.contentLength = `content-length: ${value}\r\n`;
-      else if (!connectionHeaders.has(name)) lines += `${name}: ${value}\r\n`;
-      else if (name === "connection" && /\bclose\b/i.test(value)) this.mode = CLOSE;
-    }
-    this.lines = cookies + lines;
+  /** @param {number} status @param {HeaderFields | undefined} fields @param {string} bodyType "" = none */
+  constructor(status, fields, bodyType) {
+    this.status = status;
+    this.mode = fields?.closes ? CLOSE : 0;
+    this.lines = fields === undefined ? typeLine(bodyType) : fields.lines(bodyType);
+    this.contentLength = fields === undefined ? "" : fields.length;
   }
+}
+
+/** @param {Response} response */
+export function headOf(response) {
+  return isOwnResponse(response)
+    ? new Head(response.status, fieldsOf(response), bodyTypeOf(response))
+    : new Head(response.status, HeaderFields.from(response.headers), "");
 }
 
 /**
@@ -50,14 +69,13 @@ class Head {
  * @param {Exchange} exchange
  * @param {number} status
  * @param {string} lines
- * @param {string | null} body
+ * @param {string | Uint8Array | null} body
  * @param {number} [mode]
  */
 export function respondPlain(exchange, status, lines, body, mode = 0) {
   if (exchange.state !== PENDING) return;
   exchange.state = ANSWERED;
-  // The empty status text stands for the standard one.
-  N.respond(exchange.rid, status, "", lines, body, mode);
+  N.respond(exchange.rid, status, status === 200 ? "" : reasonOf(status), lines, body, mode);
 }
 
 /**
@@ -76,33 +94,84 @@ export function sendResponse(exchange, response, fail) {
 
 /** @param {Exchange} exchange @param {Response} response @param {(error: unknown) => void} fail */
 function startResponse(exchange, response, fail) {
-  if (response.status < 200 || response.type === "error") {
-    fail(new TypeError("A network error, as Response.error() makes, cannot be sent as a response"));
+  const { status } = response;
+  if (!(status >= 200 && status <= 999)) throw statusNotSendable(status);
+  if (isOwnResponse(response)) {
+    const memory = takeMemory(response);
+    const head = headFor(exchange, response);
+    if (memory === undefined) {
+      const size = sizeOf(response);
+      if (size >= 0) head.contentLength = `content-length: ${size}\r\n`;
+      pump(exchange, head, response, fail);
+    } else if (memory === null) respondEmpty(exchange, head);
+    else respondPlain(exchange, status, head.lines, memory, head.mode);
     return;
   }
-  if (response.bodyUsed || response.body?.locked) {
-    fail(new TypeError("The body of the Response has already been used"));
+  if (response.bodyUsed) throw bodyAlreadyUsed();
+  const head = headFor(exchange, response);
+  if (response.body === null) respondEmpty(exchange, head);
+  else pump(exchange, head, response, fail);
+}
+
+/** With what the handler did to the request's cookies. @param {Exchange} exchange @param {Response} response */
+function headFor(exchange, response) {
+  const head = headOf(response);
+  head.lines += exchange.cookieLines;
+  return head;
+}
+
+/** @param {Exchange} exchange @param {Head} head */
+function respondEmpty(exchange, { status, lines, contentLength, mode }) {
+  if (exchange.method !== "HEAD" || contentLength === "" || status === 204 || status === 304) {
+    respondPlain(exchange, status, lines, null, mode);
     return;
   }
-  const head = new Head(response);
-  if (response.body === null) {
-    // The length a HEAD request would have been told; otherwise the addon counts.
-    const lines = exchange.method === "HEAD" ? head.contentLength + head.lines : head.lines;
-    respondPlain(exchange, head.status, lines, null, head.mode);
-    return;
-  }
-  new BodyPump(exchange, head, response.body.getReader(), fail).run();
+  // The length is that of the body which GET would have got; otherwise the addon counts.
+  respondPlain(exchange, status, contentLength + lines, null, mode | STREAM);
+  N.respondEnd(exchange.rid);
+}
+
+/** @param {Exchange} exchange @param {Head} head @param {Response} response @param {(error: unknown) => void} fail */
+function pump(exchange, head, response, fail) {
+  const body = /** @type {ReadableStream<unknown>} */ (response.body);
+  if (body.locked) throw bodyAlreadyUsed();
+  new BodyPump(exchange, head, readerOf(body), fail).run();
+}
+
+/**
+ * @typedef {object} Reader
+ * @property {() => Promise<{ done: boolean, value?: unknown }>} read
+ * @property {(reason?: unknown) => Promise<unknown>} cancel
+ */
+
+/** @param {ReadableStream<unknown> | AsyncIterable<unknown>} body @returns {Reader} */
+function readerOf(body) {
+  if ("getReader" in body) return /** @type {any} */ (body.getReader());
+  // Other implementations' bodies are Node's streams.
+  const iterator = body[Symbol.asyncIterator]();
+  return {
+    read: async () => /** @type {any} */ (await iterator.next()),
+    cancel: async (reason) => iterator.return?.(reason),
+  };
 }
 
 /** The response will not be sent: whoever produces its body should hear of it. @param {unknown} response */
 export function discard(response) {
   try {
+    if (isOwnResponse(response) && takeMemory(response) !== undefined) return;
     if (!isResponse(response) || response.bodyUsed || !response.body || response.body.locked) return;
-    response.body.cancel().catch(() => {});
+    readerOf(response.body)
+      .cancel()
+      .catch(() => {});
   } catch {
     // Nobody waits for it.
   }
 }
+
+/** Bytes of several chunks that may wait for the end of the body, so that its length can be told. */
+const COLLECTED = 128 * 1024;
+/** What a chunk costs beside its bytes. */
+const CHUNK_COST = 64;
 
 /** Moves a body to the connection. */
 class BodyPump {
@@ -110,13 +179,15 @@ class BodyPump {
   #isStreaming = false;
   /** It has failed, or the client left. */
   #isOver = false;
-  /** Read before the head went out. @type {Uint8Array | string | undefined} */
-  #first = undefined;
+  /** Read before the head went out. @type {(Uint8Array | string)[]} */
+  #collected = [];
+  /** Bytes in them, or nearly. */
+  #size = 0;
 
   /**
    * @param {Exchange} exchange
    * @param {Head} head
-   * @param {ReadableStreamDefaultReader<unknown>} reader
+   * @param {Reader} reader
    * @param {(error: unknown) => void} fail
    */
   constructor(exchange, head, reader, fail) {
@@ -126,14 +197,22 @@ class BodyPump {
     this.fail = fail;
   }
 
+  /** For `afterSettling`. */
+  turns = 0;
+
+  get isSettled() {
+    return this.#isOver || this.#isStreaming;
+  }
+
   run() {
     this.#read();
     // Bodies made of a string or of bytes have come to their end by then.
-    afterSettling(() => {
-      if (this.#isOver || this.#isStreaming) return;
-      if (this.exchange.state === PENDING) this.#startStreaming();
-      else this.#cancel();
-    });
+    afterSettling(this);
+  }
+
+  settle() {
+    if (this.exchange.state === PENDING) this.#startStreaming();
+    else this.#cancel();
   }
 
   #read() {
@@ -156,14 +235,15 @@ class BodyPump {
       return;
     }
     if (this.#isStreaming) {
-      this.#write(chunk);
-    } else if (this.#first === undefined) {
-      this.#first = chunk;
-      this.#read();
-    } else {
-      this.#startStreaming();
-      this.#write(chunk);
+      this.#send(chunk);
+      this.#next();
+      return;
     }
+    // A copy: the program may use its buffer again for the next chunk.
+    this.#collected.push(typeof chunk === "string" ? chunk : Buffer.from(chunk));
+    this.#size += chunk.length + CHUNK_COST;
+    if (this.#size > COLLECTED && this.#collected.length > 1) this.#startStreaming();
+    this.#next();
   }
 
   /** The client may have gone while a chunk was awaited. */
@@ -184,19 +264,22 @@ class BodyPump {
       return;
     }
     exchange.onAbort = () => this.#cancel();
-    const first = this.#first;
-    this.#first = undefined;
-    if (first !== undefined && first.length > 0) this.#hasRoom = N.respondChunk(exchange.rid, first);
+    for (const chunk of this.#collected) this.#send(chunk);
+    this.#collected = [];
   }
 
   /** The connection takes more before it says that it is writable. */
   #hasRoom = true;
 
   /** @param {Uint8Array | string} chunk */
-  #write(chunk) {
-    if (this.#isOver) return;
+  #send(chunk) {
     // An empty chunk would end a chunked body.
     if (chunk.length > 0) this.#hasRoom = N.respondChunk(this.exchange.rid, chunk) && this.#hasRoom;
+  }
+
+  /** Reads on when the connection takes more. */
+  #next() {
+    if (this.#isOver) return;
     if (this.#hasRoom) {
       this.#read();
       return;
@@ -212,7 +295,7 @@ class BodyPump {
     this.#isOver = true;
     exchange.onAbort = undefined;
     if (this.#isStreaming) N.respondEnd(exchange.rid);
-    else respondPlain(exchange, head.status, head.lines, /** @type {any} */ (this.#first ?? ""), head.mode);
+    else respondPlain(exchange, head.status, head.lines, joined(this.#collected), head.mode);
   }
 
   /** @param {unknown} error */
@@ -226,7 +309,8 @@ class BodyPump {
       this.fail(error);
       return;
     }
-    console.error(error);
+    // An echo of a body that its client did not finish is no news.
+    if (!isBodyFailure(error)) console.error(error);
     if (exchange.rid >= 0) N.respondAbort(exchange.rid);
   }
 
@@ -236,6 +320,12 @@ class BodyPump {
     this.exchange.onAbort = undefined;
     this.reader.cancel().catch(() => {});
   }
+}
+
+/** @param {(Uint8Array | string)[]} chunks @returns {Uint8Array | string} */
+function joined(chunks) {
+  if (chunks.length < 2) return chunks[0] ?? "";
+  return Buffer.concat(chunks.map((chunk) => (typeof chunk === "string" ? Buffer.from(chunk) : chunk)));
 }
 
 /** @param {unknown} value @returns {Uint8Array | string | undefined} */

@@ -28,13 +28,26 @@ export function environment(name) {
 /** Turns of the event loop that a body made of a Blob takes to come to its end (three on Node 24). */
 const SETTLING_TURNS = 4;
 
+/** @typedef {{ isSettled: boolean, turns: number, settle(): void }} Settling */
+
+/** @type {Settling[]} */
+let settling = [];
+
 /**
- * Runs `callback` once what can settle without waiting for anybody has settled: promises, and reads of memory. Not by
- * `nextTick`: in a callback of the addon's its queue comes before the promises.
- * @param {() => void} callback
+ * Calls `settle` once what can settle without waiting for anybody has had its turns: promises, and reads of memory.
+ * Not by `nextTick`: in a callback of the addon's its queue comes before the promises. All share one immediate, and one
+ * that has settled meanwhile is forgotten.
+ * @param {Settling} task
  */
-export function afterSettling(callback, turns = SETTLING_TURNS) {
-  setImmediate(turns === 1 ? callback : () => afterSettling(callback, turns - 1));
+export function afterSettling(task) {
+  if (settling.push(task) === 1) setImmediate(countTurn);
+}
+
+function countTurn() {
+  const due = settling;
+  settling = due.filter((task) => !task.isSettled && ++task.turns < SETTLING_TURNS);
+  if (settling.length > 0) setImmediate(countTurn);
+  for (const task of due) if (!task.isSettled && task.turns >= SETTLING_TURNS) task.settle();
 }
 
 /**

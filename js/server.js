@@ -80,16 +80,25 @@ class HTTPServer {
   }
 
   /**
-   * Runs the fetch handler without the network.
+   * Runs the fetch handler without the network; routes are not asked.
    * @param {Request | string | URL} request
    * @returns {Promise<unknown>}
    */
-  async fetch(request) {
+  fetch(request) {
     const core = coreOf(this);
-    if (arguments.length === 0) throw invalidArgument("fetch() expects a Request or a URL");
-    if (core.fetch === undefined) throw new TypeError("The server has no fetch handler");
+    const problem = fetchProblem(core, arguments);
+    if (problem === undefined) return this.#run(core, request);
+    const failed = Promise.reject(problem);
+    // As in Bun, nobody has to look at it.
+    failed.catch(() => {});
+    return failed;
+  }
+
+  /** @param {ServerCore} core @param {Request | string | URL} request */
+  async #run(core, request) {
     const isUrl = typeof request === "string" || request instanceof URL;
-    return core.fetch.call(this, isUrl ? new Request(new URL(request, this.url)) : request, this);
+    const sent = isUrl ? new Request(new URL(request, this.url)) : request;
+    return core.fetch?.call(this, sent, this);
   }
 
   /**
@@ -222,6 +231,17 @@ export function createServer(core) {
   const server = new (core.development ? DebugHTTPServer : HTTPServer)(construct, core);
   core.server = server;
   return server;
+}
+
+/** What is wrong with a call of `fetch`. @param {ServerCore} core @param {ArrayLike<unknown>} given */
+function fetchProblem(core, { length, 0: request }) {
+  if (core.fetch === undefined) return new Error("fetch() requires the server to have a fetch handler");
+  if (length === 0) return new Error("fetch() expects a string but received no arguments.");
+  if (request === "") return new Error("fetch() URL must not be a blank string.");
+  if (typeof request === "string" || request instanceof URL || request instanceof Request) return undefined;
+  const name =
+    request === null || request === undefined ? String(request) : Object(request).constructor?.name;
+  return invalidArgument(`fetch() expects a string, but received ${name ?? "Object"}`);
 }
 
 /** @param {ServerCore} core */

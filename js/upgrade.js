@@ -102,9 +102,9 @@ const ownHeaders = new Set([
  * @param {unknown} headers
  */
 function handshakeHeaders(exchange, headers) {
-  let lines = "";
   let protocol = firstOffered(exchange.header("sec-websocket-protocol"));
-  if (headers === undefined || headers === null) return { lines, protocol };
+  if (headers === undefined || headers === null) return { lines: exchange.cookieLines, protocol };
+  let lines = "";
   // The platform's class checks, trims and joins; the names as they were written are kept beside it.
   const checked = new Headers();
   /** @type {Map<string, string>} */
@@ -117,6 +117,7 @@ function handshakeHeaders(exchange, headers) {
     }
   }
   for (const cookie of checked.getSetCookie()) lines += `set-cookie: ${cookie}\r\n`;
+  lines += exchange.cookieLines;
   for (const [key, name] of spelling) {
     if (key === "set-cookie" || ownHeaders.has(key)) continue;
     const value = checked.get(key) ?? "";

@@ -20,6 +20,17 @@ export const functions = [
     doc: "Limits and timers; they apply to existing sockets at once.",
   },
   {
+    name: "setRoutes",
+    signature: "(serverId: number, table: string, upgrades: boolean): void",
+    doc: "Lines of `number method pattern`; number - for a handler, method - for all. `upgrades`: handshakes pass by.",
+  },
+  {
+    name: "setStatic",
+    signature:
+      "(serverId: number, number: number, status: number, headerLines: string, body: string | Uint8Array | null, close: boolean): void",
+    doc: "What a static route answers; requests wait for it.",
+  },
+  {
     name: "stopListening",
     signature: "(serverId: number): void",
     doc: "Closes the listener and idle keep-alive connections; pending requests finish.",

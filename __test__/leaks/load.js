@@ -25,6 +25,7 @@ let opened = 0;
 const orders = {
   connections: (count) => connections(count, visit),
   broken: (count) => connections(count, breakOff),
+  aborted: (count) => connections(count, abort),
   requests: (count) => requests(count),
   messages: (count) => messages(count),
 };
@@ -89,6 +90,34 @@ function breakOff(socket, index) {
     });
   } else socket.end("nonsense\r\n\r\n");
   socket.resume();
+}
+
+const UPLOAD = Buffer.concat([
+  Buffer.from("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"),
+  Buffer.alloc(50_000, 120),
+]);
+const CHUNKED_UPLOAD = Buffer.from(
+  `POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n${"x".repeat(0x4000)}\r\n4000\r\nxx`,
+);
+const UNREAD_UPLOAD = Buffer.from(`${UPLOAD.toString("latin1").replace("POST /", "POST /unread")}`, "latin1");
+
+/** An upload or a download, given up in the middle. @type {Behaviour} */
+function abort(socket, index) {
+  const style = index % 6;
+  if (style < 3) {
+    socket.write([UPLOAD, CHUNKED_UPLOAD, UNREAD_UPLOAD][style], () => {
+      if (index % 2) socket.destroy();
+      else socket.resetAndDestroy();
+    });
+    socket.resume();
+    return;
+  }
+  const path = ["/endless", "/large", "/static"][style - 3];
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  socket.once("data", () => {
+    if (index % 2) socket.destroy();
+    else socket.resetAndDestroy();
+  });
 }
 
 /** HTTP requests over connections that are kept, half of them with a body. @param {number} count */

@@ -20,10 +20,26 @@ import { serve } from "../../index.js";
 
 const counts = { messages: 0, closes: 0, requests: 0, reloads: 0 };
 
+const LARGE = "x".repeat(1 << 20);
+
+/** Goes on until the client has had enough. */
+function endless() {
+  const chunk = new Uint8Array(64 << 10);
+  return new ReadableStream({
+    pull(controller) {
+      controller.enqueue(chunk);
+    },
+  });
+}
+
 const handlers = () => ({
+  routes: { "/static": new Response(LARGE) },
   fetch(/** @type {Request} */ request, /** @type {any} */ self) {
     if (self.upgrade(request, { data: { since: performance.now() } })) return undefined;
     counts.requests++;
+    if (request.url.endsWith("/endless")) return new Response(endless());
+    if (request.url.endsWith("/large")) return new Response(LARGE.slice(0, 100_000));
+    if (request.url.endsWith("/unread")) return new Response("unread");
     if (request.method === "POST") {
       return request.text().then(
         (text) => new Response(text),

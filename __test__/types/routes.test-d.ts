@@ -1,4 +1,4 @@
-import { type BunRequest, type RouteParams, type Server, serve } from "ferrows";
+import { type BunRequest, Cookie, CookieMap, type RouteParams, type Server, serve } from "ferrows";
 import { same, typed } from "./support.js";
 
 same<RouteParams<"/">, Record<never, string>>();
@@ -43,3 +43,38 @@ serve<{ name: string }>({
   },
   websocket: { open: (ws) => typed<string>()(ws.data.name) },
 });
+
+serve({
+  routes: {
+    "/users/:id": {
+      GET: (request) => {
+        same<typeof request.params, { id: string }>();
+        typed<CookieMap>()(request.cookies);
+        typed<string | null>()(request.cookies.get("a"));
+        request.cookies.set("a", "b", { httpOnly: true, sameSite: "strict", expires: new Date() });
+        request.cookies.set({ name: "a", maxAge: 5 });
+        request.cookies.set(new Cookie("a", "b"));
+        request.cookies.delete("a", { path: "/x" });
+        // @ts-expect-error no such value
+        request.cookies.set("a", "b", { sameSite: "Strict" });
+        // @ts-expect-error a name is needed
+        request.cookies.delete({ path: "/" });
+        return new Response(request.params.id);
+      },
+    },
+    "/any": { CONNECT: () => new Response("x"), TRACE: new Response("x") },
+  },
+  // @ts-expect-error only requests of routes have cookies
+  fetch: (request) => new Response(request.cookies.get("a")),
+});
+
+typed<IterableIterator<[string, string]>>()(new CookieMap("a=b")[Symbol.iterator]());
+typed<Record<string, string>>()(new CookieMap({ a: "b" }).toJSON());
+typed<string[]>()(new CookieMap([["a", "b"]]).toSetCookieHeaders());
+const cookie = Cookie.parse("a=b; Path=/");
+cookie.expires = 5;
+typed<Date | undefined>()(cookie.expires);
+// @ts-expect-error the name is fixed
+cookie.name = "b";
+// @ts-expect-error neither a header nor pairs
+new CookieMap(5);

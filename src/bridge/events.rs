@@ -451,7 +451,7 @@ impl EnvState {
                 js.u32(server),
                 js.u32(rid),
                 js.latin1(method.as_bytes()),
-                js.latin1(target.as_bytes()),
+                js.latin1(&target),
                 js.latin1(&fields),
                 js.u32(u32::from(handshake)),
                 js.u32(flags | family),

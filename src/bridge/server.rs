@@ -4,6 +4,7 @@ use super::env::{EnvState, JsSocket, PATIENCE};
 use super::error::throw_bind;
 use super::lifecycle::guarded;
 use super::raw::{Js, Value};
+use crate::hub::routes::{Content, Routes, StaticRoute, Target};
 use crate::hub::server::{BindError, DEFAULT_BACKLOG, ListenerStart};
 use crate::hub::{Bind, Server};
 use crate::session::command::Response;
@@ -20,6 +21,8 @@ type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("listen", listen),
     ("configure", configure),
+    ("setRoutes", set_routes),
+    ("setStatic", set_static),
     ("stopListening", stop_listening),
     ("closeIdle", close_idle),
     ("abortRequests", abort_requests),
@@ -170,6 +173,72 @@ unsafe extern "C" fn configure(env: sys::napi_env, info: sys::napi_callback_info
         state.hand_over_unless_held(&mut out);
         js.undefined()
     })
+}
+
+/// `setRoutes(server, table, upgrades)`. A line of the table is a route: its number and a method, each `-` for none, and
+/// the pattern; blanks between them.
+unsafe extern "C" fn set_routes(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<3>(env, info, |state, [server, table, upgrades]| {
+        let js = state.js;
+        if let Some(server) = Server::find(js.as_u32(server)) {
+            let mut routes = Routes::default();
+            routes.upgrades = js.as_bool(upgrades);
+            let mut unknown = Vec::new();
+            let table = js.latin1_bytes(table);
+            for line in table.split(|byte| *byte == b'\n') {
+                let mut words = line.splitn(3, |byte| *byte == b' ');
+                let (Some(number), Some(method), Some(pattern)) =
+                    (words.next(), words.next(), words.next())
+                else {
+                    continue;
+                };
+                let number = std::str::from_utf8(number)
+                    .ok()
+                    .and_then(|n| n.parse().ok());
+                let target = match number {
+                    Some(number) => {
+                        let route = Arc::new(StaticRoute::default());
+                        unknown.push((number, Arc::clone(&route)));
+                        Target::Static(route)
+                    }
+                    None => Target::Handler,
+                };
+                let method = if method == b"-" { b"" } else { method };
+                routes.add(pattern, method, target);
+            }
+            server.set_routes(routes, unknown);
+        }
+        js.undefined()
+    })
+}
+
+/// `setStatic(server, number, status, headerLines, body, close)`: what a static route answers.
+unsafe extern "C" fn set_static(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<6>(
+        env,
+        info,
+        |state, [server, number, status, lines, body, close]| {
+            let js = state.js;
+            let server = js.as_u32(server);
+            if let Some(found) = Server::find(server) {
+                let body = if js.type_of(body) == sys::ValueType::napi_null {
+                    Bytes::new()
+                } else {
+                    state.body(body)
+                };
+                let lines = js.latin1_bytes(lines);
+                let status = js.as_u32(status) as u16;
+                let content = Content::new(status, &lines, body, js.as_bool(close));
+                found.set_content(js.as_u32(number), content);
+                let mut out = state.out.borrow_mut();
+                for lane in &mut out.lanes {
+                    lane.commands.push(Command::Rerouted { server });
+                }
+                state.hand_over_unless_held(&mut out);
+            }
+            js.undefined()
+        },
+    )
 }
 
 impl EnvState {

@@ -231,6 +231,7 @@ impl IoThread {
                 } => http::apply(self, slot, serial, *request),
                 Command::Stop { server, force } => self.stop(server, force),
                 Command::Reschedule { server } => self.reschedule(server),
+                Command::Rerouted { server } => self.wake_http(server),
                 Command::CloseIdle { server } => self.kill_http(server, false),
             }
         }

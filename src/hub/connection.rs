@@ -1,7 +1,7 @@
 //! A connection as its I/O thread holds it: an HTTP connection until the 101, then a WebSocket.
 
 use crate::hub::deflate::SocketDeflate;
-use crate::hub::http::Exchange;
+use crate::hub::http::{Exchange, Next};
 use crate::hub::server::Server;
 use crate::session::transport::{Accepted, ReadHalf, Transport};
 use crate::session::{Outbox, SocketShared};
@@ -81,8 +81,18 @@ pub struct HttpPhase {
     pub close_after: bool,
     /// Whether it is counted among the server's idle connections.
     pub counted_idle: bool,
-    /// What has been read of the next request's head, and what came behind it.
-    pub head: Vec<u8>,
+    /// What is known of the request whose head hyper is about to see.
+    pub(super) next: Option<Next>,
+    /// A request is being answered: what comes behind it waits.
+    pub busy: bool,
+    /// Something waits behind it.
+    pub behind: bool,
+    /// What is left of the body of a request that has been answered.
+    pub leftover: Option<hyper::body::Incoming>,
+    /// Second in which the head that is arriving began; 0 for none.
+    pub head_since: u32,
+    /// The client has been refused, and may still be sending.
+    pub refused: bool,
     /// hyper is about to write a response's head.
     pub head_due: bool,
 }

@@ -8,9 +8,11 @@
 //! the 101 is ours, and leaves in one write with whatever `open` sends.
 
 use crate::hub::connection::{Farewell, HttpPhase, Phase, SocketPhase, SocketState, at};
+use crate::hub::http_guard::{self, Refusal};
 use crate::hub::http_response::{Answer, Service};
 use crate::hub::http_stream::Stream;
 use crate::hub::io_thread::{self, IoThread};
+use crate::hub::routes::Target;
 use crate::hub::writer;
 use crate::session::command::Response;
 use crate::session::event::{BodyChunk, RequestHead};
@@ -26,13 +28,31 @@ use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
 
-/// Bytes a request's head may have: hyper answers 431 to more. It is also the most that is read of what a client sends
-/// while its request is being answered.
+/// Bytes a request's head may have. It is also the most that is read of what a client sends while its request is being
+/// answered.
 pub(super) const HEAD_LIMIT: usize = 16 << 10;
-/// Fields a request may have.
-const FIELD_LIMIT: usize = 200;
+/// Seconds that a client which has been refused may take to stop sending. It could not read the answer if the connection
+/// were closed on what it sends.
+const LINGER: u32 = 2;
+/// Bytes that are read meanwhile.
+const LINGER_LIMIT: usize = 4 << 20;
+
+/// A request as the guard has seen it.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It has been passed on.
+    Request {
+        /// Its target, as it was sent.
+        target: Box<[u8]>,
+        /// Its method is CONNECT, which hyper must not see.
+        is_connect: bool,
+    },
+    /// It is refused. hyper sees another one in its place, so that the answer has its turn.
+    Refused(Refusal),
+}
 
 /// One request and its answer.
 #[derive(Debug)]
@@ -43,6 +63,8 @@ pub struct Exchange {
     /// The compression that a socket will have.
     pub(super) deflate: Option<Deflate>,
     pub(super) is_head: bool,
+    /// The client waits for leave to send the body.
+    pub(super) is_expecting: bool,
     /// JavaScript's answer, until hyper takes it.
     pub(super) response: Option<Box<Response>>,
     /// An answer has been given, by JavaScript or in its stead.
@@ -71,15 +93,11 @@ enum Step {
 
 /// The connection's task, from accept to the end of HTTP.
 pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
-    let stream = Stream {
-        slot,
-        read,
-        shared,
-        pending: Vec::new(),
-    };
+    let stream = Stream::new(slot, read, shared);
     let mut connection = hyper::server::conn::http1::Builder::new()
-        .max_buf_size(HEAD_LIMIT)
-        .max_headers(FIELD_LIMIT)
+        // The guard is stricter: with this no head that it has passed is too large.
+        .max_buf_size(2 * HEAD_LIMIT)
+        .max_headers(http_guard::FIELD_LIMIT)
         .half_close(false)
         .auto_date_header(false)
         .serve_connection(stream, Service { slot });
@@ -103,21 +121,28 @@ pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
     .await;
     if upgraded {
         let parts = connection.into_parts();
-        io_thread::with(|io| io.leave_http(slot, parts.io.read, &parts.read_buf));
+        let (read, early) = parts.io.into_parts(&parts.read_buf);
+        io_thread::with(|io| io.leave_http(slot, read, &early));
         return;
     }
-    drop(connection);
+    if io_thread::with(|io| io.begin_linger(slot)).unwrap_or(false) {
+        let mut read = connection.into_parts().io.into_parts(&[]).0;
+        linger(slot, &mut read).await;
+    } else {
+        drop(connection);
+    }
     io_thread::with(|io| io.end_http(slot));
 }
 
-/// Reads a piece of the request's body if JavaScript waits for one. Returns whether hyper has to run again for more.
+/// Reads a piece of the request's body if JavaScript waits for one, or if the request has been answered and the rest of
+/// its body is in the way of the next one. Returns whether hyper has to run again for more.
 fn poll_body(slot: u32, cx: &mut Context<'_>) -> bool {
     let body = io_thread::with(|io| {
-        let exchange = io.exchange(slot)?;
-        if exchange.reading {
-            exchange.body.take()
-        } else {
-            None
+        let http = io.http(slot)?;
+        match http.exchange.as_deref_mut() {
+            Some(exchange) if exchange.reading => exchange.body.take(),
+            Some(_) => None,
+            None => http.leftover.take(),
         }
     });
     let Some(mut body) = body.flatten() else {
@@ -125,6 +150,31 @@ fn poll_body(slot: u32, cx: &mut Context<'_>) -> bool {
     };
     let polled = Pin::new(&mut body).poll_frame(cx);
     io_thread::with(|io| io.body_polled(slot, body, polled)).unwrap_or(false)
+}
+
+/// Reads what a refused client still sends, until it stops, has sent too much, or time is up.
+async fn linger(slot: u32, read: &mut ReadHalf) {
+    let mut left = LINGER_LIMIT;
+    std::future::poll_fn(|cx| {
+        loop {
+            let more = io_thread::with(|io| {
+                if matches!(io.http_step(slot, cx), Step::Kill) {
+                    return Poll::Ready(0);
+                }
+                let mut buf = ReadBuf::new(&mut io.scratch);
+                match ready!(read.poll_read(cx, &mut buf)) {
+                    Ok(()) => Poll::Ready(buf.filled().len()),
+                    Err(_) => Poll::Ready(0),
+                }
+            });
+            match more {
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(read)) if read > 0 && read < left => left -= read,
+                _ => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
 }
 
 impl IoThread {
@@ -139,15 +189,53 @@ impl IoThread {
         self.http(slot)?.exchange.as_deref_mut()
     }
 
-    /// What was read of the head that has now been parsed; what came behind it stays.
-    fn take_head(&mut self, slot: u32) -> Vec<u8> {
-        let Some(http) = self.http(slot) else {
-            return Vec::new();
+    /// Whether a client that was refused may still be sending. Tells it that nothing comes any more.
+    fn begin_linger(&mut self, slot: u32) -> bool {
+        let now = self.wheel.now();
+        let Some(connection) = self.connection(slot) else {
+            return false;
         };
-        let end =
-            memchr::memmem::find(&http.head, b"\r\n\r\n").map_or(http.head.len(), |at| at + 4);
-        let behind = http.head.split_off(end);
-        std::mem::replace(&mut http.head, behind)
+        if !matches!(&connection.phase, Phase::Http(http) if http.refused && !http.kill) {
+            return false;
+        }
+        connection.shared.transport().shutdown_write();
+        connection.active = now;
+        connection.timeout = Some(LINGER);
+        self.schedule(slot);
+        true
+    }
+
+    /// A body has broken the rules after its request was passed on: nothing more of it is read.
+    pub(super) fn refuse_rest(&mut self, slot: u32, status: Refusal) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        let env = connection.env;
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        http.refused = true;
+        http.leftover = None;
+        match http.exchange.as_deref_mut() {
+            Some(exchange) if !exchange.answered => {
+                exchange.refuse(status);
+                exchange.body = None;
+                let serial = exchange.serial;
+                let reading = std::mem::take(&mut exchange.reading);
+                http.close_after = true;
+                connection.wake();
+                if reading {
+                    self.envs[env]
+                        .batch
+                        .push_body(slot, serial, BodyChunk::Failed);
+                    self.flush_soon();
+                }
+            }
+            _ => {
+                http.kill = true;
+                connection.wake();
+            }
+        }
     }
 
     fn http_step(&mut self, slot: u32, cx: &Context<'_>) -> Step {
@@ -189,7 +277,14 @@ impl IoThread {
                 .load(Ordering::Relaxed),
         );
         let Some(exchange) = self.exchange(slot) else {
-            return false;
+            // Nobody asks for it; an end, or an error, is hyper's to deal with.
+            let is_more = matches!(polled, Poll::Ready(Some(Ok(_))));
+            if (is_more || polled.is_pending())
+                && let Some(http) = self.http(slot)
+            {
+                http.leftover = Some(body);
+            }
+            return polled.is_ready();
         };
         let serial = exchange.serial;
         let chunk = match polled {
@@ -203,7 +298,7 @@ impl IoThread {
                 if let Ok(data) = frame.into_data() {
                     exchange.received += data.len() as u64;
                     if exchange.received > limit {
-                        exchange.refuse_body();
+                        exchange.refuse(413);
                         BodyChunk::Failed
                     } else {
                         exchange.body = Some(body);
@@ -228,46 +323,49 @@ impl IoThread {
         slot: u32,
         request: http::Request<Incoming>,
     ) -> Result<u32, Answer> {
-        let (head, body) = request.into_parts();
-        let seen = self.take_head(slot);
+        let (mut head, body) = request.into_parts();
+        let next = self.http(slot).and_then(|http| {
+            http.busy = true;
+            http.next.take()
+        });
+        let target = match next {
+            Some(Next::Request { target, is_connect }) => {
+                if is_connect {
+                    head.method = http::Method::CONNECT;
+                }
+                target
+            }
+            Some(Next::Refused(status)) => return Err(Answer::status(slot, status)),
+            None => return Err(Answer::status(slot, 400)),
+        };
         let Some(connection) = self.slots.get(slot as usize).and_then(Option::as_deref) else {
-            return Err(Answer::status(http::StatusCode::SERVICE_UNAVAILABLE));
+            return Err(Answer::status(slot, 503));
         };
         let http11 = head.version >= http::Version::HTTP_11;
-        if http11 && head.headers.get(header::HOST).is_none() {
-            return Err(Answer::status(http::StatusCode::BAD_REQUEST));
-        }
         let limit = connection
             .server
             .config
             .max_request_body_size
             .load(Ordering::Relaxed);
         if body.size_hint().lower() > limit {
-            return Err(Answer::status(http::StatusCode::PAYLOAD_TOO_LARGE));
+            if let Some(http) = self.http(slot) {
+                http.refused = true;
+            }
+            return Err(Answer::status(slot, 413));
         }
         let field =
             |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
         let has_body = !body.is_end_stream();
-        let coded = head.headers.contains_key(header::TRANSFER_ENCODING);
-        // Two lengths for one body is how requests are smuggled past a proxy that believes in the other one (RFC 9112,
-        // 11.2). hyper goes by the coding and drops the other field, so what was read is looked at.
-        if coded && has_line(&seen, b"content-length:") {
-            return Err(Answer::status(http::StatusCode::BAD_REQUEST));
-        }
-        // A head that was not read whole in front of the request, since it was pipelined: RFC 9112, 6.3 wants the
-        // connection ended after it.
-        let unsure = coded && !has_line(&seen, b"transfer-encoding:");
-        let closes = unsure
-            || head
-                .headers
-                .get_all(header::CONNECTION)
-                .iter()
-                .any(|value| {
-                    let value = value.to_str().unwrap_or_default();
-                    value
-                        .split(',')
-                        .any(|token| token.trim().eq_ignore_ascii_case("close"))
-                });
+        let closes = head
+            .headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .any(|value| {
+                let value = value.to_str().unwrap_or_default();
+                value
+                    .split(',')
+                    .any(|token| token.trim().eq_ignore_ascii_case("close"))
+            });
         let handshake = match classify(
             head.method.as_str(),
             http11 && !has_body,
@@ -279,6 +377,24 @@ impl IoThread {
             Handshake::Accepted => 1,
             Handshake::WrongVersion => 2,
         };
+        let routed = connection.server.routes().and_then(|routes| {
+            let path = http_guard::path_of(&target);
+            let method = head.method.as_str().as_bytes();
+            match routes.find(method, path, handshake != 0)? {
+                Target::Static(route) => Some(Arc::clone(route)),
+                Target::Handler => None,
+            }
+        });
+        // A body whose sender waits for leave to send it is never asked for.
+        let rest = (has_body && !head.headers.contains_key(header::EXPECT)).then_some(());
+        if let Some(route) = routed {
+            self.set_idle(slot, false);
+            if let Some(http) = self.http(slot) {
+                http.close_after |= !http11 || closes;
+                http.leftover = rest.map(|()| body);
+            }
+            return Err(Answer::fixed(slot, route, head.method, &head.headers));
+        }
         let key =
             (handshake == 1).then(|| field(&header::SEC_WEBSOCKET_KEY).unwrap_or_default().into());
         let deflate = if handshake == 1 {
@@ -300,7 +416,7 @@ impl IoThread {
             serial,
             shared,
             method: head.method.as_str().into(),
-            target: target(&head.uri),
+            target,
             fields: fields(&head.headers),
             handshake,
             deflates: deflate.is_some(),
@@ -317,6 +433,7 @@ impl IoThread {
                 key,
                 deflate,
                 is_head: head.method == http::Method::HEAD,
+                is_expecting: rest.is_none(),
                 response: None,
                 answered: false,
                 body: has_body.then_some(body),
@@ -349,8 +466,18 @@ impl IoThread {
         {
             return;
         }
-        phase.exchange = None;
+        if let Some(exchange) = phase.exchange.take()
+            && !exchange.is_expecting
+            && complete
+        {
+            phase.leftover = exchange.body;
+        }
+        phase.busy = false;
         connection.timeout = None;
+        if phase.behind {
+            // hyper waits for the stream to wake it.
+            connection.wake();
+        }
         connection.named |= !complete;
         self.envs[env].batch.events.push(Event::RequestEnd {
             slot,
@@ -359,6 +486,21 @@ impl IoThread {
         });
         self.set_idle(slot, true);
         self.flush_soon();
+    }
+
+    /// A response that was no exchange with JavaScript has been handed over.
+    pub(super) fn own_over(&mut self, slot: u32) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        if let Phase::Http(http) = &mut connection.phase {
+            http.busy = false;
+            if http.behind {
+                // hyper waits for the stream to wake it.
+                connection.wake();
+            }
+            self.set_idle(slot, true);
+        }
     }
 
     /// The stream belongs to the WebSocket now.
@@ -407,12 +549,12 @@ impl IoThread {
 }
 
 impl Exchange {
-    /// The body is larger than the server accepts: say so if nothing was said yet, and end.
-    fn refuse_body(&mut self) {
+    /// The body is not what the server accepts: say so if nothing was said yet, and end.
+    fn refuse(&mut self, status: u16) {
         if !self.answered {
             self.answered = true;
             self.response = Some(Box::new(Response {
-                status: 413,
+                status,
                 reason: None,
                 lines: Vec::new(),
                 body: Some(Bytes::new()),
@@ -585,14 +727,6 @@ fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
     if let Some(connection) = io.connection(slot) {
         connection.phase = Phase::Socket(socket);
         connection.wake();
-    }
-}
-
-/// The request target, as sent.
-fn target(uri: &http::Uri) -> Box<str> {
-    match (uri.scheme(), uri.path_and_query()) {
-        (None, Some(path)) if uri.authority().is_none() => path.as_str().into(),
-        _ => uri.to_string().into(),
     }
 }
 

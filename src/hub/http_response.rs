@@ -4,15 +4,17 @@ use crate::hub::connection::Connection;
 use crate::hub::field_case;
 use crate::hub::http::Exchange;
 use crate::hub::io_thread::{self, IoThread};
+use crate::hub::routes::{StaticRoute, parse_fields};
 use crate::session::Event;
 use crate::session::command::Response;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Hands requests to JavaScript.
@@ -30,11 +32,10 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
         match io_thread::with(|io| io.request(slot, request)) {
             Some(Ok(serial)) => Answer {
                 slot,
-                serial,
-                ready: None,
+                from: Source::Exchange(serial),
             },
             Some(Err(answer)) => answer,
-            None => Answer::status(http::StatusCode::SERVICE_UNAVAILABLE),
+            None => Answer::status(slot, 503),
         }
     }
 }
@@ -42,17 +43,48 @@ impl hyper::service::Service<http::Request<Incoming>> for Service {
 /// An answer that is to come, or one that needs no JavaScript.
 pub(super) struct Answer {
     slot: u32,
-    serial: u32,
-    ready: Option<http::StatusCode>,
+    from: Source,
+}
+
+enum Source {
+    /// JavaScript, for the exchange with this serial.
+    Exchange(u32),
+    /// This status, and the end of the connection.
+    Status(u16),
+    Static(Box<Fixed>),
+}
+
+/// A request for a static route.
+struct Fixed {
+    route: Arc<StaticRoute>,
+    method: http::Method,
+    /// `If-None-Match`.
+    tags: Vec<HeaderValue>,
 }
 
 impl Answer {
-    pub(super) fn status(status: http::StatusCode) -> Self {
-        Self {
-            slot: 0,
-            serial: 0,
-            ready: Some(status),
-        }
+    pub(super) fn status(slot: u32, status: u16) -> Self {
+        let from = Source::Status(status);
+        Self { slot, from }
+    }
+
+    pub(super) fn fixed(
+        slot: u32,
+        route: Arc<StaticRoute>,
+        method: http::Method,
+        headers: &HeaderMap,
+    ) -> Self {
+        let tags = headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .cloned()
+            .collect();
+        let from = Source::Static(Box::new(Fixed {
+            route,
+            method,
+            tags,
+        }));
+        Self { slot, from }
     }
 }
 
@@ -60,15 +92,25 @@ impl Future for Answer {
     type Output = io::Result<http::Response<ResponseBody>>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(status) = self.ready {
-            let mut response = http::Response::new(ResponseBody::empty());
-            *response.status_mut() = status;
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            return Poll::Ready(Ok(response));
-        }
-        let (slot, serial) = (self.slot, self.serial);
+        let slot = self.slot;
+        let serial = match &self.from {
+            Source::Exchange(serial) => *serial,
+            Source::Status(status) => {
+                let mut response = http::Response::new(ResponseBody::own(slot, Bytes::new()));
+                *response.status_mut() = http::StatusCode::from_u16(*status).unwrap_or_default();
+                response
+                    .headers_mut()
+                    .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return Poll::Ready(Ok(response));
+            }
+            // Woken as for an exchange, when the content has become known.
+            Source::Static(fixed) => {
+                return match fixed.respond(slot) {
+                    Some(response) => Poll::Ready(Ok(response)),
+                    None => Poll::Pending,
+                };
+            }
+        };
         // The task is woken when JavaScript has answered; there is nothing else to register.
         io_thread::with(|io| {
             let Some(exchange) = io
@@ -91,8 +133,49 @@ impl Future for Answer {
     }
 }
 
-/// hyper's form of JavaScript's response. Fields that cannot be on the wire are left out: the JavaScript side has
-/// taken them from a `Headers`, which has checked them.
+impl Fixed {
+    fn respond(&self, slot: u32) -> Option<http::Response<ResponseBody>> {
+        let content = self.route.content()?;
+        let tags = self.tags.iter().map(HeaderValue::as_bytes);
+        let is_known = content.is_known(&self.method, tags);
+        let status = if is_known {
+            http::StatusCode::NOT_MODIFIED
+        } else {
+            content.status
+        };
+        let bodiless = is_bodiless(status);
+        let body = if bodiless || self.method == http::Method::HEAD {
+            Bytes::new()
+        } else {
+            content.body.clone()
+        };
+        let mut response = http::Response::new(ResponseBody::own(slot, body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        *headers = content.headers.clone();
+        io_thread::with(|io| {
+            if let Some(http) = io.http(slot) {
+                http.head_due = true;
+                http.close_after |= content.close;
+            }
+            if let Ok(date) = HeaderValue::from_str(io.date()) {
+                headers.insert(header::DATE, date);
+            }
+        });
+        if !bodiless {
+            headers.insert(header::CONTENT_LENGTH, content.body.len().into());
+        }
+        field_case::teach(&mut response, true);
+        Some(response)
+    }
+}
+
+/// RFC 9112, 6.3.
+fn is_bodiless(status: http::StatusCode) -> bool {
+    status.is_informational() || matches!(status.as_u16(), 204 | 304)
+}
+
+/// hyper's form of JavaScript's response.
 fn build(
     slot: u32,
     serial: u32,
@@ -109,21 +192,8 @@ fn build(
     } = response;
     let status =
         http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let bodiless = status.is_informational() || matches!(status.as_u16(), 204 | 304);
-    let mut headers = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        let value = line[colon + 1..].trim_ascii();
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(&line[..colon]),
-            HeaderValue::from_bytes(value),
-        ) {
-            headers.append(name, value);
-        }
-    }
+    let bodiless = is_bodiless(status);
+    let mut headers = parse_fields(&lines);
     if close {
         headers.remove(header::CONNECTION);
     }
@@ -173,18 +243,19 @@ pub(super) struct ResponseBody {
 
 enum Kind {
     /// Not of an exchange with JavaScript.
-    Own,
+    Own(Bytes),
     Whole(Bytes),
     /// In pieces; how many bytes are still to come, if the head has said how many there are.
     Pieces(Option<u64>),
 }
 
 impl ResponseBody {
-    fn empty() -> Self {
+    fn own(slot: u32, bytes: Bytes) -> Self {
+        let kind = Kind::Own(bytes);
         Self {
-            slot: 0,
+            slot,
             serial: 0,
-            kind: Kind::Own,
+            kind,
         }
     }
 }
@@ -199,9 +270,10 @@ impl Body for ResponseBody {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         match &mut this.kind {
-            Kind::Own => Poll::Ready(None),
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Own(bytes) | Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Own(bytes) | Kind::Whole(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Kind::Pieces(left) => {
                 let piece = io_thread::with(|io| io.next_piece(this.slot, this.serial))
                     .unwrap_or_else(|| Poll::Ready(Some(Err(io::ErrorKind::BrokenPipe.into()))));
@@ -216,16 +288,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Own => true,
-            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Own(bytes) | Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Pieces(left) => *left == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Own => SizeHint::with_exact(0),
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Own(bytes) | Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Pieces(Some(len)) => SizeHint::with_exact(*len),
             Kind::Pieces(None) => SizeHint::default(),
         }
@@ -236,7 +306,9 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         let (slot, serial) = (self.slot, self.serial);
         match &self.kind {
-            Kind::Own => {}
+            Kind::Own(_) => {
+                io_thread::with(|io| io.own_over(slot));
+            }
             Kind::Whole(bytes) => {
                 let complete = bytes.is_empty();
                 io_thread::with(|io| io.exchange_over(slot, serial, complete));

@@ -1,7 +1,8 @@
 //! The stream under an HTTP connection, as hyper sees it.
 
 use crate::hub::connection::Phase;
-use crate::hub::http::HEAD_LIMIT;
+use crate::hub::http::{HEAD_LIMIT, Next};
+use crate::hub::http_guard::Guard;
 use crate::hub::io_thread::{self, IoThread};
 use crate::session::{ReadHalf, SocketShared};
 use std::io;
@@ -16,12 +17,22 @@ const VERSION: &[u8] = b"HTTP/1.1";
 
 /// The stream, as hyper sees it.
 pub(super) struct Stream {
-    pub(super) slot: u32,
-    pub(super) read: ReadHalf,
-    pub(super) shared: Arc<SocketShared>,
+    slot: u32,
+    read: ReadHalf,
+    shared: Arc<SocketShared>,
     /// A head of ours instead of hyper's, until the kernel has taken it.
-    pub(super) pending: Vec<u8>,
+    pending: Vec<u8>,
+    guard: Guard,
+    /// What the guard has passed and hyper has not taken.
+    passed: Vec<u8>,
+    /// What came behind the request that is being answered.
+    behind: Vec<u8>,
+    /// The client has been refused: nothing more of it is read.
+    refused: bool,
 }
+
+/// What hyper sees in place of a request that is refused.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
 impl hyper::rt::Read for Stream {
     fn poll_read(
@@ -30,26 +41,8 @@ impl hyper::rt::Read for Stream {
         mut buf: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        io_thread::with(|io| {
-            let want = buf.remaining().min(io.scratch.len());
-            let mut read = ReadBuf::new(&mut io.scratch[..want]);
-            ready!(this.read.poll_read(cx, &mut read))?;
-            let read = read.filled().len();
-            buf.put_slice(&io.scratch[..read]);
-            let now = io.wheel.now();
-            let connection = io.slots.get_mut(this.slot as usize);
-            if let Some(connection) = connection.and_then(Option::as_deref_mut) {
-                connection.active = now;
-                if let Phase::Http(http) = &mut connection.phase
-                    && http.exchange.is_none()
-                    && http.head.len() <= HEAD_LIMIT
-                {
-                    http.head.extend_from_slice(&io.scratch[..read]);
-                }
-            }
-            Poll::Ready(Ok(()))
-        })
-        .unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())))
+        io_thread::with(|io| this.poll_guarded(cx, &mut buf, io))
+            .unwrap_or_else(|| Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())))
     }
 }
 
@@ -84,6 +77,185 @@ impl hyper::rt::Write for Stream {
 }
 
 impl Stream {
+    pub(super) fn new(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) -> Self {
+        Self {
+            slot,
+            read,
+            shared,
+            pending: Vec::new(),
+            guard: Guard::default(),
+            passed: Vec::new(),
+            behind: Vec::new(),
+            refused: false,
+        }
+    }
+
+    /// The stream, and what has been read and not been used. `unparsed` is what hyper holds.
+    pub(super) fn into_parts(self, unparsed: &[u8]) -> (ReadHalf, Vec<u8>) {
+        let early = [unparsed, &self.passed, &self.behind].concat();
+        (self.read, early)
+    }
+
+    /// Gives hyper what the guard lets pass.
+    fn poll_guarded(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut hyper::rt::ReadBufCursor<'_>,
+        io: &mut IoThread,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.passed.is_empty() {
+                let len = self.passed.len().min(buf.remaining());
+                buf.put_slice(&self.passed[..len]);
+                self.passed.drain(..len);
+                if self.passed.is_empty() {
+                    // An idle connection owns no buffer.
+                    self.passed = Vec::new();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let Some(http) = io.http(self.slot) else {
+                return Poll::Pending;
+            };
+            if self.refused {
+                return Poll::Pending;
+            }
+            if self.guard.is_complete() {
+                if http.next.is_some() {
+                    // hyper has the head and wants more: it has read it in another way than the guard.
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                if http.busy {
+                    return self.poll_behind(cx, io);
+                }
+                http.behind = false;
+                self.guard.begin();
+                if !self.behind.is_empty() {
+                    let behind = std::mem::take(&mut self.behind);
+                    self.take(&behind, io);
+                    continue;
+                }
+            }
+            let is_in_body = self.guard.is_in_body();
+            // A body goes from here into hyper's buffer.
+            let want = if is_in_body {
+                buf.remaining().min(io.scratch.len())
+            } else {
+                HEAD_LIMIT
+            };
+            let mut scratch = std::mem::take(&mut io.scratch);
+            let mut read = ReadBuf::new(&mut scratch[..want]);
+            let polled = self.read.poll_read(cx, &mut read);
+            let read = read.filled().len();
+            let result = match polled {
+                Poll::Ready(Ok(())) if read > 0 && is_in_body => {
+                    Some(self.take_body(&scratch[..read], buf, io))
+                }
+                Poll::Ready(Ok(())) if read > 0 => {
+                    self.take(&scratch[..read], io);
+                    None
+                }
+                other => Some(other),
+            };
+            io.scratch = scratch;
+            if let Some(result) = result {
+                return result;
+            }
+        }
+    }
+
+    /// While a request is being answered: what the client sends is kept up to a bound, at which it is not read any
+    /// more. Only its end is hyper's to know.
+    fn poll_behind(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Poll<io::Result<()>> {
+        loop {
+            let room = HEAD_LIMIT.saturating_sub(self.behind.len());
+            if room == 0 {
+                return Poll::Pending;
+            }
+            let mut read = ReadBuf::new(&mut io.scratch[..room]);
+            ready!(self.read.poll_read(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.behind.extend_from_slice(read.filled());
+            if let Some(http) = io.http(self.slot) {
+                http.behind = true;
+            }
+        }
+    }
+
+    /// Bytes of a body: what is behind it waits.
+    fn take_body(
+        &mut self,
+        bytes: &[u8],
+        buf: &mut hyper::rt::ReadBufCursor<'_>,
+        io: &mut IoThread,
+    ) -> Poll<io::Result<()>> {
+        let now = io.wheel.now();
+        match self.guard.advance(bytes) {
+            Ok(passed) => {
+                let (body, behind) = bytes.split_at(passed.used);
+                buf.put_slice(body);
+                self.behind.extend_from_slice(behind);
+                if let Some(connection) = io.connection(self.slot) {
+                    connection.active = now;
+                    if let Phase::Http(http) = &mut connection.phase {
+                        http.behind = !behind.is_empty();
+                    }
+                }
+                Poll::Ready(Ok(()))
+            }
+            Err(status) => {
+                self.refused = true;
+                io.refuse_rest(self.slot, status);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Bytes where a head is due.
+    fn take(&mut self, bytes: &[u8], io: &mut IoThread) {
+        let now = io.wheel.now();
+        let was_in_head = self.guard.is_in_head();
+        let advanced = self.guard.advance(bytes);
+        let Some(connection) = io.connection(self.slot) else {
+            return;
+        };
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        match advanced {
+            Ok(passed) if passed.head => {
+                let head = self.guard.take_head();
+                http.next = Some(Next::Request {
+                    target: head.target().into(),
+                    is_connect: head.is_connect(),
+                });
+                http.head_since = 0;
+                // Only a whole head is a sign of life: one that comes byte by byte runs into the timeout.
+                connection.active = now;
+                let (rest, behind) = bytes.split_at(passed.used);
+                let body = rest.len() - passed.head_used;
+                self.passed = head.into_passed();
+                http.behind = !behind.is_empty();
+                self.passed.extend_from_slice(&rest[rest.len() - body..]);
+                self.behind.extend_from_slice(behind);
+            }
+            Ok(_) => {
+                if !was_in_head {
+                    http.head_since = now.max(1);
+                    io.schedule(self.slot);
+                }
+            }
+            Err(status) => {
+                http.next = Some(Next::Refused(status));
+                http.refused = true;
+                self.refused = true;
+                self.passed = STAND_IN.to_vec();
+            }
+        }
+    }
+
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pending.is_empty() {
             let pending = std::mem::take(&mut self.pending);

@@ -124,7 +124,7 @@ impl IoThread {
             if let Some(connection) = self.connection(slot)
                 && connection.server.id == server
                 && let Phase::Http(phase) = &mut connection.phase
-                && (all || phase.exchange.is_none())
+                && (all || !phase.busy)
             {
                 // The end of a response may still be on its way: then the connection ends behind it.
                 if all || !connection.unflushed {
@@ -132,6 +132,18 @@ impl IoThread {
                 } else {
                     phase.close_after = true;
                 }
+                connection.wake();
+            }
+        }
+    }
+
+    /// Lets the connections of a server look again at what they wait for.
+    pub(super) fn wake_http(&mut self, server: u32) {
+        for slot in 0..self.slots.len() as u32 {
+            if let Some(connection) = self.connection(slot)
+                && connection.server.id == server
+                && matches!(connection.phase, Phase::Http(_))
+            {
                 connection.wake();
             }
         }

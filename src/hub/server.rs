@@ -1,13 +1,15 @@
 //! A server: where it listens, the limits it sets, and how many connections still hold it open.
 
 use crate::hub::env::EnvPort;
+use crate::hub::routes::{Content, Routes, StaticRoute};
 use crate::session::ServerConfig;
 use dashmap::DashMap;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Connections the kernel completes before they are accepted, unless the program says otherwise.
 pub const DEFAULT_BACKLOG: i32 = 1024;
@@ -21,6 +23,9 @@ pub struct Server {
     pub port: Arc<EnvPort>,
     /// Its limits.
     pub config: Arc<ServerConfig>,
+    routes: Mutex<Option<Arc<Routes>>>,
+    /// Static routes whose content is not known yet, by their numbers.
+    unknown: Mutex<HashMap<u32, Arc<StaticRoute>>>,
     /// HTTP connections without a pending request.
     pub idle: AtomicUsize,
     /// Set when it accepts no more.
@@ -38,6 +43,8 @@ impl Server {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             port,
             config: Arc::default(),
+            routes: Mutex::default(),
+            unknown: Mutex::default(),
             idle: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             holds: AtomicUsize::new(1),
@@ -60,6 +67,38 @@ impl Server {
     /// The same for all servers of an env that has ended.
     pub(crate) fn forget_all(port: &Arc<EnvPort>) {
         registry().retain(|_, server| !Arc::ptr_eq(&server.port, port));
+    }
+
+    /// The routes in force, if one of them is static.
+    #[must_use]
+    pub fn routes(&self) -> Option<Arc<Routes>> {
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Replaces the routes; requests that have been matched already keep theirs. `unknown`: those whose content is still
+    /// to come.
+    pub fn set_routes(
+        &self,
+        routes: Routes,
+        unknown: impl IntoIterator<Item = (u32, Arc<StaticRoute>)>,
+    ) {
+        let mut waiting = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = waiting.len();
+        waiting.extend(unknown);
+        // Without a static route there is nothing to find.
+        *current = (waiting.len() > before).then(|| Arc::new(routes));
+    }
+
+    /// What a static route answers. Requests that wait for it are to be told.
+    pub fn set_content(&self, route: u32, content: Content) {
+        let mut waiting = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = waiting.remove(&route) {
+            route.set(content);
+        }
     }
 
     /// One more connection.

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 
 /// Seconds that a closed connection may take to take its last bytes, or to answer FIN, without any progress.
 const LINGER: u32 = 10;
+/// Seconds that a request's head may take, whatever the server's idle timeout is.
+const HEAD_TIMEOUT: u32 = 60;
 
 impl IoThread {
     /// Enters the connection for its next deadline.
@@ -136,11 +138,25 @@ fn due(connection: &Connection, now: u32) -> Due {
         rules.due(connection.active, false, now)
     };
     match &connection.phase {
-        Phase::Http(_) => silence(
-            connection
-                .timeout
-                .unwrap_or_else(|| config.http_idle_timeout.load(Ordering::Relaxed)),
-        ),
+        Phase::Http(http) => {
+            let idle = silence(
+                connection
+                    .timeout
+                    .unwrap_or_else(|| config.http_idle_timeout.load(Ordering::Relaxed)),
+            );
+            // The pieces of a head are no signs of life, so the limit above holds for a slow head too, unless there is none.
+            match idle {
+                Due::At(at) if http.head_since != 0 => {
+                    let end = http.head_since.saturating_add(HEAD_TIMEOUT);
+                    if end <= now {
+                        Due::Expired
+                    } else {
+                        Due::At(at.min(end))
+                    }
+                }
+                idle => idle,
+            }
+        }
         Phase::Socket(socket) => match socket.state {
             SocketState::Open if socket.paused => Due::At(now + 1),
             SocketState::Open => Keepalive {

@@ -174,6 +174,11 @@ pub enum Command {
         /// The server.
         server: u32,
     },
+    /// What a static route of the server answers has become known: requests may be waiting for it.
+    Rerouted {
+        /// The server.
+        server: u32,
+    },
     /// End the idle keep-alive connections of the server.
     CloseIdle {
         /// The server.

@@ -37,7 +37,7 @@ pub struct RequestHead {
     /// The method, as sent.
     pub method: Box<str>,
     /// The request target, as sent.
-    pub target: Box<str>,
+    pub target: Box<[u8]>,
     /// `name: value\n` for each field, names in lower case, values as Latin-1 bytes.
     pub fields: Vec<u8>,
     /// What `upgrade()` may do with it: 0 not a handshake, 1 a good one, 2 one with a wrong version.

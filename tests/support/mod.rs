@@ -617,7 +617,7 @@ impl Js {
         let seen = Seen::Request {
             rid,
             method: head.method.into(),
-            target: head.target.into(),
+            target: String::from_utf8_lossy(&head.target).into_owned(),
             fields: head.fields.iter().map(|byte| *byte as char).collect(),
             handshake: head.handshake,
             flags: head.flags,
