@@ -32,6 +32,38 @@ test("returns the payload's size in bytes, counted in UTF-8", async (t) => {
   ]);
 });
 
+test("sends text of every width whole, whatever was sent before it", async (t) => {
+  const { ws, client } = await t.pair();
+  const units = [
+    "a",
+    "\u00e9",
+    "\u0436",
+    "\u65e5",
+    "\u{1f600}",
+    "\ud83d",
+    "\ude00",
+    "ab\u0436",
+    "ab\u{1f600}\ud83d",
+  ];
+  /** @type {string[]} */
+  const sent = [];
+  for (const length of [1, 24, 47, 48, 49, 300, 5000]) {
+    for (const unit of units) {
+      for (const text of [unit.repeat(length), `${"x".repeat(length)}${unit}`, "x".repeat(length)]) {
+        assert.equal(ws.send(text), Buffer.byteLength(text));
+        sent.push(text);
+        // So that nothing waits, and the size is what is returned.
+        if (sent.length % 20 === 0) await client.received(sent.length);
+      }
+    }
+  }
+  await client.received(sent.length);
+  for (const [i, text] of sent.entries()) {
+    // A surrogate without its partner is replaced, as in every text.
+    assert.ok(client.frames[i].payload.equals(Buffer.from(text)), JSON.stringify(text.slice(0, 60)));
+  }
+});
+
 test("returns 0 for an empty payload, and sends it", async (t) => {
   const { ws, client } = await t.pair();
   assert.equal(ws.send(""), 0);
