@@ -29,8 +29,8 @@ export class TcpProxy {
     /** @type {Recording} */
     const recording = { sent: [], received: [] };
     this.recordings.push(recording);
-    near.on("data", (data) => recording.sent.push(data));
-    far.on("data", (data) => recording.received.push(data));
+    near.on("data", (/** @type {Buffer} */ data) => recording.sent.push(data));
+    far.on("data", (/** @type {Buffer} */ data) => recording.received.push(data));
     near.pipe(far).pipe(near);
   });
 
