@@ -76,6 +76,11 @@ export const functions = [
     doc: "Payload bytes, -1 (queued) or 0 (dropped).",
   },
   {
+    name: "sendSmall",
+    signature: "(id: number, length: number): number",
+    doc: "The same for the bytes in the last place of the shared memory.",
+  },
+  {
     name: "control",
     signature: "(id: number, opcode: number, payload: string | Bytes | undefined): number",
     doc: "Ping (9) or pong (10) of at most 125 bytes.",
@@ -127,7 +132,7 @@ export const functions = [
 export const callbacks = [
   {
     name: "message",
-    signature: "(id: number, data: string | ArrayBuffer): true | undefined",
+    signature: "(id: number, data: string | ArrayBuffer | number): true | undefined",
     doc: "true: the handler returned a thenable.",
   },
   {

@@ -1,6 +1,7 @@
 //! The state of one env: its side of the lists, and its sockets and requests by number.
 
 use super::raw::{Js, Value};
+use super::small::SmallBytes;
 use crate::hub::{EnvPort, IoPool};
 use crate::session::{Batch, Command, CommandBatch, EventBatch, SocketShared};
 use napi_sys as sys;
@@ -16,6 +17,7 @@ pub(super) struct EnvState {
     pub(super) port: Arc<EnvPort>,
     pub(super) pool: &'static IoPool,
     pub(super) callbacks: Callbacks,
+    pub(super) small: SmallBytes,
     pub(super) threadsafe: Cell<sys::napi_threadsafe_function>,
     pub(super) out: RefCell<Out>,
     /// How many corks and drains are open: commands are handed over when the outermost ends.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Messages per call: enough that the crossing is a small part, few enough that arguments stay in registers and on the
 /// stack.
-const CHUNK: usize = 8;
+pub(super) const CHUNK: usize = 8;
 /// Time after which the rest waits for another turn, so that timers and other I/O of the program get theirs.
 const TURN: Duration = Duration::from_millis(4);
 /// Time after which replies leave though the batch goes on: a slow handler delays its own reply only.
@@ -147,6 +147,8 @@ impl EnvState {
             len: 0,
         };
         let mut at = from;
+        // Messages of one socket often come in a row; a handle is good for the whole scope.
+        let mut last = (u32::MAX, ptr::null_mut());
         while at < to {
             let EventBatch { arena, events, .. } = &mut *batch;
             let (id, value) = match &events[at] {
@@ -157,9 +159,15 @@ impl EnvState {
                     len,
                 } if is_data(*kind) => (
                     *id,
-                    self.value(*kind, &arena[*start as usize..(*start + *len) as usize]),
+                    self.value(
+                        *kind,
+                        &arena[*start as usize..(*start + *len) as usize],
+                        chunk.len,
+                    ),
                 ),
-                Event::LargeMessage { id, kind, payload } => (*id, self.value(*kind, payload)),
+                Event::LargeMessage { id, kind, payload } => {
+                    (*id, self.value(*kind, payload, chunk.len))
+                }
                 _ => {
                     if let Some(stop) = self.deliver(&mut chunk) {
                         return stop.at(at);
@@ -173,7 +181,10 @@ impl EnvState {
                     continue;
                 }
             };
-            chunk.arguments[1 + 2 * chunk.len] = self.js.u32(id);
+            if last.0 != id {
+                last = (id, self.js.u32(id));
+            }
+            chunk.arguments[1 + 2 * chunk.len] = last.1;
             chunk.arguments[2 + 2 * chunk.len] = value;
             chunk.positions[chunk.len] = at;
             chunk.len += 1;
@@ -190,11 +201,16 @@ impl EnvState {
         }
     }
 
+    /// What JavaScript is given for the message that is to be the chunk's `place`th: a string, an `ArrayBuffer`, or the
+    /// length of a small binary message.
     #[inline]
-    fn value(&self, kind: MessageKind, payload: &[u8]) -> Value {
+    fn value(&self, kind: MessageKind, payload: &[u8], place: usize) -> Value {
         match kind {
             MessageKind::Ascii => self.js.latin1(payload),
             MessageKind::Utf8 => self.js.utf8(payload),
+            MessageKind::Binary if self.small.put(place, payload) => {
+                self.js.u32(payload.len() as u32)
+            }
             MessageKind::Binary | MessageKind::Ping | MessageKind::PingOwed | MessageKind::Pong => {
                 self.js.array_buffer(payload)
             }

@@ -17,6 +17,7 @@ type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("sendText", send_text),
     ("sendBinary", send_binary),
+    ("sendSmall", send_small),
     ("publishText", publish_text),
     ("publishBinary", publish_binary),
     ("control", control),
@@ -95,6 +96,19 @@ unsafe extern "C" fn send_binary(env: sys::napi_env, info: sys::napi_callback_in
                 state.send(&mut out, id, Opcode::Binary, bytes)
             }
         });
+        js.number(sent)
+    })
+}
+
+/// `sendSmall(id, length)`: the bytes are in the memory for that.
+unsafe extern "C" fn send_small(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<2>(env, info, |state, [id, len]| {
+        let js = state.js;
+        let (id, len) = (js.as_u32(id), js.as_u32(len) as usize);
+        let mut out = state.out.borrow_mut();
+        let sent = state
+            .small
+            .with_sent(len, |bytes| state.send(&mut out, id, Opcode::Binary, bytes));
         js.number(sent)
     })
 }

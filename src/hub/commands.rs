@@ -53,7 +53,7 @@ enum Published<'a> {
     Compressed {
         publication: &'a Publication,
         /// What this thread has met, by window; the last is the frame for sockets without compression.
-        known: [Option<Range>; 17],
+        known: &'a mut [Option<Range>; 17],
     },
 }
 
@@ -166,7 +166,7 @@ impl IoThread {
                 } => {
                     let mut published = Published::Compressed {
                         publication: &publication,
-                        known: [None; 17],
+                        known: &mut [None; 17],
                     };
                     self.publish(env, topic, except, &mut published, bytes);
                 }

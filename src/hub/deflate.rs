@@ -2,17 +2,17 @@
 
 use crate::session::{MessageKind, Publication};
 use crate::wire::{
-    Deflate, Deflater, Effort, Frame, FrameKind, History, Inflater, LARGE, MAX_HEADER, Opcode,
-    Payload, ProtocolError, header_len, write_header,
+    Deflate, Deflater, Frame, FrameKind, History, Inflater, LARGE, MAX_HEADER, Opcode, Payload,
+    ProtocolError, ShortDeflater, header_len, write_header,
 };
 use bytes::Bytes;
 
 /// What one I/O thread compresses and inflates with, made when first needed.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    /// By window, for messages of any length and for short ones.
+    /// By window.
     deflaters: [Option<Box<Deflater>>; 16],
-    quick: [Option<Box<Deflater>>; 16],
+    short: Option<Box<ShortDeflater>>,
     inflater: Option<Box<Inflater>>,
     /// The compressed message at hand.
     packed: Vec<u8>,
@@ -73,11 +73,10 @@ impl Contexts {
                 deflate.sent = Some(Box::new((History::new(window), self.owners)));
             }
             match deflate.sent.as_deref_mut() {
-                Some((history, owner)) => self.deflater(window, Effort::Normal).compress(
-                    payload,
-                    Some((history, *owner)),
-                    out,
-                ),
+                Some((history, owner)) => {
+                    self.deflater(window)
+                        .compress(payload, Some((history, *owner)), out)
+                }
                 None => self.compress_alone(window, payload, out),
             }
         });
@@ -156,21 +155,18 @@ impl Contexts {
         })
     }
 
+    /// Compresses a message by itself.
     fn compress_alone(&mut self, window: u8, payload: &[u8], out: &mut Vec<u8>) -> bool {
-        let effort = if payload.len() <= Effort::QUICK {
-            Effort::Quick
-        } else {
-            Effort::Normal
-        };
-        self.deflater(window, effort).compress(payload, None, out)
+        if payload.len() <= ShortDeflater::LONGEST {
+            let short = self.short.get_or_insert_default();
+            short.compress(payload, window, out);
+            return true;
+        }
+        self.deflater(window).compress(payload, None, out)
     }
 
-    fn deflater(&mut self, window: u8, effort: Effort) -> &mut Deflater {
-        let deflaters = match effort {
-            Effort::Quick => &mut self.quick,
-            Effort::Normal => &mut self.deflaters,
-        };
-        deflaters[usize::from(window & 15)]
-            .get_or_insert_with(|| Box::new(Deflater::new(window, effort)))
+    fn deflater(&mut self, window: u8) -> &mut Deflater {
+        self.deflaters[usize::from(window & 15)]
+            .get_or_insert_with(|| Box::new(Deflater::new(window)))
     }
 }

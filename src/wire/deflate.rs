@@ -4,6 +4,9 @@
 //! takeover" keeps is its [`History`], the last bytes of the window, from which any context goes on. That is what
 //! bounds its memory to the window, where a compressor of its own would hold some 300 KB.
 
+mod short;
+
+pub use self::short::ShortDeflater;
 use super::ProtocolError;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -45,12 +48,12 @@ impl History {
     }
 }
 
-/// What a Z_SYNC_FLUSH ends with, and a message leaves out (7.2.1).
+/// What a flush (`Z_SYNC_FLUSH`) ends with, and a message leaves out (7.2.1).
 const SYNC: [u8; 4] = [0, 0, 0xff, 0xff];
 /// An empty final block. Behind a whole message it ends the stream; in the midst of a block it does not.
 const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 
-/// A compressor.
+/// A compressor for messages of any length, with history or without.
 #[derive(Debug)]
 pub struct Deflater {
     inner: Compress,
@@ -58,20 +61,9 @@ pub struct Deflater {
     owner: u64,
 }
 
-/// How hard a compressor tries. `docs/compression.md` has the measurements behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effort {
-    /// zlib's level 1: half the time for messages up to [`QUICK`](Self::QUICK) bytes, and as small.
-    Quick,
-    /// Level 2: a third of the time of zlib's default for long messages, and a tenth larger.
-    Normal,
-}
-
-impl Effort {
-    /// Bytes of a message up to which the least effort is enough.
-    pub const QUICK: usize = 128;
-}
-
+/// zlib's level: a third of the time of its default for long messages, and a tenth larger. `docs/compression.md` has the
+/// measurements.
+const LEVEL: u32 = 2;
 /// At least so many bytes of history are gone through before a message; for a long message twice its length, so that
 /// the effort is in proportion.
 const REPLAY: usize = 8 << 10;
@@ -79,15 +71,11 @@ const REPLAY: usize = 8 << 10;
 impl Deflater {
     /// Refers back at most 2 to the power of `window` bytes (8 to 15).
     #[must_use]
-    pub fn new(window: u8, effort: Effort) -> Self {
+    pub fn new(window: u8) -> Self {
         // zlib knows no window of 256 bytes; with its smallest, of 512, it refers back 250 bytes at most.
         let window = window.clamp(9, 15);
-        let level = match effort {
-            Effort::Quick => 1,
-            Effort::Normal => 2,
-        };
         Self {
-            inner: Compress::new_with_window_bits(Compression::new(level), false, window),
+            inner: Compress::new_with_window_bits(Compression::new(LEVEL), false, window),
             owner: 0,
         }
     }

@@ -49,8 +49,8 @@ const MIN_SHARED_WINDOW: u8 = 9;
 struct Offer {
     client_no_context_takeover: bool,
     server_no_context_takeover: bool,
-    /// The value is optional: without one the client says that it understands the parameter.
-    client_max_window_bits: Option<Option<u8>>,
+    /// Without a value the client says that it understands the parameter: as good as the largest.
+    client_max_window_bits: Option<u8>,
     server_max_window_bits: Option<u8>,
 }
 
@@ -94,7 +94,7 @@ impl DeflateOptions {
             _ if offer.client_no_context_takeover => (MAX_WINDOW, false),
             // A smaller window can only be asked of a client that understands the parameter.
             DeflateContext::Dedicated(own) if own == MAX_WINDOW || asked.is_some() => {
-                (asked.flatten().unwrap_or(MAX_WINDOW).min(own), true)
+                (asked.unwrap_or(MAX_WINDOW).min(own), true)
             }
             _ => (MAX_WINDOW, false),
         };
@@ -149,8 +149,8 @@ impl Offer {
                 set_flag(&mut parsed.server_no_context_takeover, value)?;
             } else if is("client_max_window_bits") {
                 let bits = match value {
-                    Some(value) => Some(window_bits(value)?),
-                    None => None,
+                    Some(value) => window_bits(value)?,
+                    None => MAX_WINDOW,
                 };
                 set_once(&mut parsed.client_max_window_bits, bits)?;
             } else if is("server_max_window_bits") {

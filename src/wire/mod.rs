@@ -12,7 +12,7 @@
 //! | `encoder.rs` | frames to write; a server never masks | 5.1, 5.2 |
 //! | `handshake.rs` | the WebSocket part of the opening handshake | 4.2 |
 //! | `extension.rs` | the negotiation of permessage-deflate: [`DeflateOptions`] and an offer to [`Deflate`] | 9.1; RFC 7692, 7.1 |
-//! | `deflate.rs` | [`Deflater`], [`Inflater`]: payloads to compressed payloads and back | RFC 7692, 7.2 |
+//! | `deflate.rs` | [`Deflater`], [`ShortDeflater`], [`Inflater`]: payloads to compressed payloads and back | RFC 7692, 7.2 |
 //! | `limits.rs`, `error.rs` | what a peer may cost, and [`ProtocolError`] for what it did wrong | 7.4.1, 10.4 |
 //!
 //! Every function takes what it works on as an argument, so everything here is tested, fuzzed and run under Miri
@@ -34,7 +34,7 @@ mod utf8;
 
 pub use close_code::{CloseCode, parse_close};
 pub use decoder::Decoder;
-pub use deflate::{Deflater, Effort, History, Inflater};
+pub use deflate::{Deflater, History, Inflater, ShortDeflater};
 pub use encoder::{
     MAX_HEADER, cut_reason, header_len, put_close, put_frame, put_header, write_header,
 };

@@ -5,7 +5,7 @@ const LIMIT: u64 = 1 << 20;
 
 fn pack(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    assert!(Deflater::new(15, Effort::Normal).compress(payload, None, &mut out));
+    assert!(Deflater::new(15).compress(payload, None, &mut out));
     out
 }
 
@@ -186,7 +186,7 @@ fn broken_data_is_refused() {
 fn connections_take_turns_with_one_compressor() {
     let messages: Vec<_> = (0..40).map(|i| text(100 + i * 37)).collect();
     for window in 8..=15 {
-        let mut deflater = Deflater::new(window, Effort::Normal);
+        let mut deflater = Deflater::new(window);
         let mut inflater = Inflater::default();
         let mut sent = [History::new(window), History::new(window)];
         let mut received = [History::new(window), History::new(window)];
@@ -211,7 +211,7 @@ fn connections_take_turns_with_one_compressor() {
 
 #[test]
 fn the_second_of_two_equal_messages_is_small() {
-    let mut deflater = Deflater::new(15, Effort::Normal);
+    let mut deflater = Deflater::new(15);
     let message = text(10_000);
     let mut history = History::new(15);
     let mut sizes = Vec::new();
@@ -239,7 +239,7 @@ proptest! {
         window in 8..=15u8,
         takeover: bool,
     ) {
-        let mut deflater = Deflater::new(window, Effort::Normal);
+        let mut deflater = Deflater::new(window);
         let mut inflater = Inflater::default();
         let mut sent = History::new(window);
         let mut received = History::new(window);
