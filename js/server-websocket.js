@@ -126,8 +126,11 @@ export class ServerWebSocket {
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
   send(message, compress) {
     if (!isSocket(this)) throw invalidThis("ServerWebSocket", this);
-    const compressed = compress === true;
-    if ((compressed || compress === undefined || compress === false) && (this.#flags & DIRECT) === OPEN) {
+    if (
+      (compress === undefined || compress === true || compress === false) &&
+      (this.#flags & DIRECT) === OPEN
+    ) {
+      const compressed = compress === true && this.#core.websocket.compress !== DISABLED;
       if (typeof message === "string") return N.sendText(this.#id, message, message.length, compressed);
       if (ArrayBuffer.isView(message)) {
         if (message instanceof Uint8Array && message.byteLength <= SMALL && !compressed) {
@@ -139,7 +142,7 @@ export class ServerWebSocket {
     }
     if ((this.#flags & OPEN) === 0) return 0;
     checkSend("send", compress, arguments.length);
-    return transmit(this, anyPayload("send", message), compressed);
+    return transmit(this, anyPayload("send", message), compress === true);
   }
 
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
