@@ -383,8 +383,9 @@ fn compressible_messages_do_not_fill_the_queue_of_a_slow_reader() {
     let id = host.wait_open();
     for _ in 0..50 {
         host.run(move |js| {
+            let message = vec![7; 100_000];
             for _ in 0..4 {
-                js.send_compressed(id, Opcode::Binary, &[7; 100_000]);
+                js.send_compressed(id, Opcode::Binary, &message);
             }
         });
     }

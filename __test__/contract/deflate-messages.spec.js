@@ -374,6 +374,26 @@ test("a shared compressor gives each window its own form", { differs: 19 }, asyn
   }
 });
 
+for (const bits of [9, 10, 11, 12, 13, 14]) {
+  test(`a shared compressor keeps within a window of ${bits} bits`, { differs: 19 }, async (t) => {
+    const { ws, server, client } = await pair(
+      t,
+      { open: (/** @type {any} */ ws) => ws.subscribe("room") },
+      `server_max_window_bits=${bits}`,
+    );
+    const sent = mixture(70);
+    for (const [index, message] of sent.entries()) {
+      if (index % 2) ws.send(message, true);
+      else server.publish("room", message);
+    }
+    await client.received(sent.length);
+    for (const [index, message] of sent.entries()) {
+      const got = await new Unpacker(bits).unpack(client.frames[index].payload);
+      assert.ok(got.equals(message), `message ${index} of ${message.length} bytes`);
+    }
+  });
+}
+
 test("a publish to many compressing subscribers reaches all of them but the sender", async (t) => {
   const received = t.recorder();
   const server = t.sockets({

@@ -6,7 +6,7 @@
 
 #![no_main]
 
-use ferrows::wire::{Deflater, Effort, History, Inflater, ProtocolError};
+use ferrows::wire::{Deflater, History, Inflater, ProtocolError, ShortDeflater};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that may come out before it is noticed that they are too many.
@@ -35,9 +35,15 @@ fuzz_target!(|data: &[u8]| {
     }
 
     let mut packed = Vec::new();
-    assert!(Deflater::new(window, Effort::Normal).compress(input, None, &mut packed));
+    assert!(Deflater::new(window).compress(input, None, &mut packed));
     let whole = inflate(&mut used, &packed, None, u64::MAX);
     assert_eq!(whole.as_deref(), Ok(input));
+
+    let short = &input[..input.len().min(ShortDeflater::LONGEST)];
+    packed.clear();
+    ShortDeflater::default().compress(short, window, &mut packed);
+    let whole = inflate(&mut used, &packed, None, u64::MAX);
+    assert_eq!(whole.as_deref(), Ok(short));
 });
 
 fn inflate(
