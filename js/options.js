@@ -240,7 +240,7 @@ function flag(options, name, fallback) {
   return value;
 }
 
-/** Neither negotiated for that direction alone, nor used for what is sent. */
+/** Nothing is compressed, also on sockets that have agreed to it. */
 export const DISABLED = 0;
 const SHARED = 1;
 
