@@ -240,7 +240,8 @@ function flag(options, name, fallback) {
   return value;
 }
 
-const DISABLED = 0;
+/** Nothing is compressed, also on sockets that have agreed to it. */
+export const DISABLED = 0;
 const SHARED = 1;
 
 /**
@@ -271,17 +272,22 @@ function parseDeflate(value) {
   if (!isObject(value)) {
     throw invalidArgument("websocket expects perMessageDeflate to be a boolean or an object");
   }
+  const compress = contextOf(value.compress, "compress");
+  const decompress = contextOf(value.decompress, "decompress");
   return {
-    compress: contextOf(value.compress, "compress"),
-    decompress: contextOf(value.decompress, "decompress"),
+    // The extension is for both directions: what is sent is compressed too unless that was disabled in so many words.
+    compress: compress ?? (decompress ? SHARED : DISABLED),
+    decompress: decompress ?? DISABLED,
   };
 }
 
-/** @param {unknown} choice @param {"compress" | "decompress"} direction */
+/** undefined = not given. @param {unknown} choice @param {"compress" | "decompress"} direction */
 function contextOf(choice, direction) {
-  if (isNil(choice) || choice === false) return DISABLED;
+  if (!isGiven(choice)) return undefined;
+  if (choice === false) return DISABLED;
   if (choice === true) return SHARED;
-  if (typeof choice === "string" && Object.hasOwn(contexts, choice)) return contexts[choice][direction];
+  const name = choice instanceof String ? String(choice) : choice;
+  if (typeof name === "string" && Object.hasOwn(contexts, name)) return contexts[name][direction];
   const known = Object.keys(contexts).map((name) => `"${name}"`);
   throw invalidArgument(
     `websocket expects a valid ${direction} option, either ${known.slice(0, -1).join(" ")} or ${known.at(-1)}`,

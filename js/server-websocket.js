@@ -7,6 +7,7 @@ import { BlobQueue } from "./blob-queue.js";
 import { invalidArgument, invalidThis, missingArguments, stringOf, wrongType } from "./errors.js";
 import { handlerFailed } from "./failures.js";
 import { N } from "./native.js";
+import { DISABLED } from "./options.js";
 import { anyPayload, BlobBytes, binaryPayload, controlPayload, sizeOf, textPayload } from "./payload.js";
 import { giveBytes, SMALL } from "./small.js";
 import { contains, names } from "./topics.js";
@@ -125,8 +126,11 @@ export class ServerWebSocket {
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
   send(message, compress) {
     if (!isSocket(this)) throw invalidThis("ServerWebSocket", this);
-    const compressed = compress === true;
-    if ((compressed || compress === undefined || compress === false) && (this.#flags & DIRECT) === OPEN) {
+    if (
+      (compress === undefined || compress === true || compress === false) &&
+      (this.#flags & DIRECT) === OPEN
+    ) {
+      const compressed = compress === true && this.#core.websocket.compress !== DISABLED;
       if (typeof message === "string") return N.sendText(this.#id, message, message.length, compressed);
       if (ArrayBuffer.isView(message)) {
         if (message instanceof Uint8Array && message.byteLength <= SMALL && !compressed) {
@@ -138,7 +142,7 @@ export class ServerWebSocket {
     }
     if ((this.#flags & OPEN) === 0) return 0;
     checkSend("send", compress, arguments.length);
-    return transmit(this, anyPayload("send", message), compressed);
+    return transmit(this, anyPayload("send", message), compress === true);
   }
 
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
@@ -356,15 +360,16 @@ export class ServerWebSocket {
       // Turning the value into a payload ran the program's code.
       if ((ws.#flags & OPEN) === 0) return 0;
       const id = ws.#id;
+      const deflate = compress && ws.#core.websocket.compress !== DISABLED;
       if ((ws.#flags & QUEUED) !== 0 || payload instanceof BlobBytes) {
         return enqueue(ws, payload, (ready) => {
-          if (typeof ready === "string") N.sendText(id, ready, ready.length, compress);
-          else N.sendBinary(id, ready, compress);
+          if (typeof ready === "string") N.sendText(id, ready, ready.length, deflate);
+          else N.sendBinary(id, ready, deflate);
         });
       }
       return typeof payload === "string"
-        ? N.sendText(id, payload, payload.length, compress)
-        : N.sendBinary(id, payload, compress);
+        ? N.sendText(id, payload, payload.length, deflate)
+        : N.sendBinary(id, payload, deflate);
     };
 
     transmitControl = (ws, opcode, payload) => {
@@ -414,10 +419,11 @@ export class ServerWebSocket {
       if (core.queued > 0 || (typeof payload !== "string" && payload instanceof BlobBytes)) {
         return publishOneByOne(core, topic, except, payload, compress);
       }
+      const deflate = compress && core.websocket.compress !== DISABLED;
       const result =
         typeof payload === "string"
-          ? N.publishText(topic.id, except, payload, payload.length, compress)
-          : N.publishBinary(topic.id, except, payload, compress);
+          ? N.publishText(topic.id, except, payload, payload.length, deflate)
+          : N.publishBinary(topic.id, except, payload, deflate);
       return result >= 0 ? result : worstOf(core, topic, except, -1 - result);
     };
 

@@ -1,11 +1,15 @@
 // @ts-check
-// A wire between browser and server that can be cut and mended, for one window alone.
+// A wire between browser and server that can be cut, mended and listened to, for one window alone.
 
 import { once } from "node:events";
 import net from "node:net";
 
+/** @typedef {{ sent: Buffer[], received: Buffer[] }} Recording   what the browser sent and received on a connection */
+
 export class TcpProxy {
   port = 0;
+  /** One for each connection. @type {Recording[]} */
+  recordings = [];
   #target;
   #whole = true;
   /** @type {Set<net.Socket>} */
@@ -22,6 +26,11 @@ export class TcpProxy {
         far.destroy();
       });
     }
+    /** @type {Recording} */
+    const recording = { sent: [], received: [] };
+    this.recordings.push(recording);
+    near.on("data", (/** @type {Buffer} */ data) => recording.sent.push(data));
+    far.on("data", (/** @type {Buffer} */ data) => recording.received.push(data));
     near.pipe(far).pipe(near);
   });
 

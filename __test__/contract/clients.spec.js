@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
+import { noise } from "../support/deflate.js";
 import { test } from "../support/test.js";
 import { gate, within } from "../support/wait.js";
 
@@ -108,6 +109,92 @@ for (const [name, Client, skip] of CLIENTS) {
     assert.deepEqual(await events.atLeast(1000), expected);
   });
 }
+
+// Compression -----------------------------------------------------------------------------------------------------
+
+/** Text and bytes, from nothing to 1 MiB, some compressible and some not. @param {number} count */
+function mixture(count) {
+  const all = [];
+  for (let i = 0; i < count; i++) {
+    const size = i % 250 === 249 ? 1 << 20 : i % 50 === 49 ? 100_000 : (i * i) % 3000;
+    if (i % 3 === 0) all.push(`{"number":${i},"text":"${"h\u00e9llo ".repeat(size / 7)}"}`);
+    else if (i % 3 === 1) all.push(noise(size, i));
+    else all.push(Buffer.alloc(size, `message ${i} `));
+  }
+  return all;
+}
+
+/** @type {[string, any, any][]} */
+const AGREEMENTS = [
+  ["shared contexts", true, {}],
+  ["contexts of their own", { compress: "dedicated", decompress: "dedicated" }, {}],
+  ["small contexts", { compress: "8KB", decompress: "8KB" }, { clientMaxWindowBits: 12 }],
+  [
+    "windows the client bounds",
+    { compress: "dedicated", decompress: "dedicated" },
+    { serverMaxWindowBits: 10, clientMaxWindowBits: 9 },
+  ],
+  [
+    "a client that asks for no context takeover",
+    { compress: "dedicated", decompress: "dedicated" },
+    { serverNoContextTakeover: true, clientNoContextTakeover: true },
+  ],
+];
+for (const [what, perMessageDeflate, wanted] of AGREEMENTS) {
+  const options = { skip: CLIENTS[1][2], limit: 30_000 };
+  test(`the ws package exchanges a thousand compressed messages with ${what}`, options, async (t) => {
+    const sent = mixture(1000);
+    /** @type {any[]} */
+    const received = [];
+    const all = t.recorder();
+    const server = t.sockets({
+      perMessageDeflate,
+      message(ws, data) {
+        received.push(data);
+        if (received.length === sent.length) all.add("received");
+        ws.send(data, received.length % 4 !== 0);
+      },
+    });
+    const client = new CLIENTS[1][1](`ws://127.0.0.1:${server.port}/`, {
+      perMessageDeflate: { threshold: 0, ...wanted },
+    });
+    t.after(() => client.close());
+    /** @type {any[]} */
+    const echoed = [];
+    client.on("message", (/** @type {Buffer} */ data, /** @type {boolean} */ isBinary) => {
+      echoed.push(isBinary ? data : data.toString());
+      if (echoed.length === sent.length) all.add("echoed");
+    });
+    client.on("error", (/** @type {Error} */ error) => all.add(error));
+    const opened = gate();
+    client.on("open", () => opened.open());
+    await within(opened.passed, "the client's open event");
+    assert.match(client.extensions, /^permessage-deflate/);
+    for (const message of sent) client.send(message);
+    assert.deepEqual(await all.atLeast(2, 20_000), ["received", "echoed"]);
+    for (const list of [received, echoed]) {
+      for (const [index, message] of sent.entries()) {
+        assert.equal(typeof list[index], typeof message);
+        assert.ok(Buffer.from(list[index]).equals(Buffer.from(message)), `message ${index}`);
+      }
+    }
+  });
+}
+
+test("the platform's WebSocket takes part in a topic with compression", {
+  skip: CLIENTS[0][2],
+}, async (t) => {
+  const text = "a message for everybody ".repeat(100);
+  const server = t.sockets({
+    perMessageDeflate: true,
+    open: (ws) => ws.subscribe("room"),
+    message: (ws, data) => ws.send(data, true),
+  });
+  const { client, events } = await open(t, PlatformWebSocket, server);
+  server.publish("room", text);
+  client.send(text);
+  assert.deepEqual(await events.atLeast(2), [text, text]);
+});
 
 test("fetch of the platform talks to the server", async (t) => {
   const server = t.serve({

@@ -4,6 +4,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import process from "node:process";
+import { COMPRESSED, noise, offering, pack } from "../support/deflate.js";
 import { binaryFrame, closeFrame, handshake, textFrame } from "../support/raw-client.js";
 
 /** Connections at the same time. */
@@ -15,6 +16,15 @@ const HANDSHAKE = handshake();
 const TEXT = textFrame("a message of a few bytes");
 const BINARY = binaryFrame(Buffer.alloc(500, 7));
 const CLOSE = closeFrame(1000, "done");
+
+/** Parameters of the offers of those who compress. */
+const OWN_CONTEXTS = handshake(offering("client_max_window_bits"));
+const SHARED_CONTEXTS = handshake(offering("server_no_context_takeover; client_no_context_takeover"));
+const PACKED_TEXT = textFrame(pack("a message of a few bytes"), COMPRESSED);
+const PACKED_BINARY = binaryFrame(pack(Buffer.alloc(500, "seven by seven ")), COMPRESSED);
+/** Fills windows of so many bytes; half of it cannot be compressed. @param {number} size */
+const filling = (size) =>
+  binaryFrame(pack(Buffer.concat([noise(size / 2), Buffer.alloc(size / 2 + 100, "again and ")])), COMPRESSED);
 
 const port = Number(process.argv[2]);
 let opened = 0;
@@ -28,6 +38,14 @@ const orders = {
   aborted: (count) => connections(count, abort),
   requests: (count) => requests(count),
   messages: (count) => messages(count),
+  compressedConnections: (count) => connections(count, visitCompressed),
+  compressedMessages: (count) => compressedMessages(count),
+  holdPlain: (count) => hold(count, HANDSHAKE, undefined),
+  holdCompressed: (count) => hold(count, OWN_CONTEXTS, undefined),
+  holdUsed256KB: (count) => hold(count, OWN_CONTEXTS, filling(32 << 10)),
+  holdUsed16KB: (count) => hold(count, OWN_CONTEXTS, filling(16 << 10)),
+  holdUsed3KB: (count) => hold(count, OWN_CONTEXTS, filling(2 << 10)),
+  release,
 };
 
 process.on("message", async (/** @type {{ order: string, count: number }} */ { order, count }) => {
@@ -75,6 +93,20 @@ function visit(socket, index) {
     if (style === 1) socket.end(Buffer.concat([TEXT, BINARY, CLOSE]));
     if (style === 2) socket.destroy();
     if (style === 3) socket.resetAndDestroy();
+  });
+}
+
+/** One connection that compresses, with contexts of its own, and is closed in one of three ways. @type {Behaviour} */
+function visitCompressed(socket, index) {
+  const style = index % 3;
+  socket.write(style === 0 ? Buffer.concat([OWN_CONTEXTS, PACKED_TEXT, PACKED_BINARY, CLOSE]) : OWN_CONTEXTS);
+  let isFirst = true;
+  socket.on("data", () => {
+    if (style === 0) return;
+    if (isFirst) socket.write(Buffer.concat([PACKED_TEXT, PACKED_BINARY]));
+    else if (style === 1) socket.end(CLOSE);
+    else socket.destroy();
+    isFirst = false;
   });
 }
 
@@ -175,4 +207,90 @@ function messages(count) {
     }
     await new Promise((resolve) => socket.once("close", resolve).end(CLOSE));
   });
+}
+
+/** Compressed messages both ways; half of the connections share their contexts. @param {number} count */
+function compressedMessages(count) {
+  const width = 16;
+  const burst = 100;
+  const each = Math.ceil(count / width / burst);
+  const bytes = Buffer.concat(Array.from({ length: burst }, (_, i) => (i % 2 ? PACKED_BINARY : PACKED_TEXT)));
+  let lane = 0;
+  return lanes(width, async () => {
+    const socket = connect();
+    const offer = lane++ % 2 ? OWN_CONTEXTS : SHARED_CONTEXTS;
+    await new Promise((resolve) => socket.once("data", resolve).write(offer));
+    const counter = new FrameCounter();
+    let answered = () => {};
+    socket.on("data", (data) => {
+      counter.take(data);
+      if (counter.frames === burst) answered();
+    });
+    for (let i = 0; i < each; i++) {
+      await new Promise((resolve) => {
+        counter.frames = 0;
+        answered = () => resolve(undefined);
+        socket.write(bytes);
+      });
+    }
+    await new Promise((resolve) => socket.once("close", resolve).end(CLOSE));
+  });
+}
+
+/** Counts the server's frames, which are of fewer than 126 bytes or of fewer than 64 KiB. */
+class FrameCounter {
+  frames = 0;
+  /** @type {Buffer} */
+  #rest = Buffer.alloc(0);
+
+  /** @param {Buffer} data */
+  take(data) {
+    const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, data]) : data;
+    let at = 0;
+    while (bytes.length - at >= 4) {
+      const short = bytes[at + 1];
+      const next = at + (short < 126 ? 2 + short : 4 + bytes.readUInt16BE(at + 2));
+      if (next > bytes.length) break;
+      at = next;
+      this.frames++;
+    }
+    this.#rest = bytes.subarray(at);
+  }
+}
+
+/** Connections that stay until `release`. @type {net.Socket[]} */
+const held = [];
+
+/**
+ * Opens connections, some at a time; with a message, waits for a frame that answers it.
+ *
+ * @param {number} count @param {Buffer} offer @param {Buffer | undefined} message
+ */
+function hold(count, offer, message) {
+  let started = 0;
+  return lanes(PARALLEL, async () => {
+    while (started < count) {
+      started++;
+      const socket = connect();
+      held.push(socket);
+      await new Promise((resolve) => socket.once("data", resolve).write(offer));
+      if (message) {
+        const counter = new FrameCounter();
+        await new Promise((resolve) => {
+          socket.on("data", (data) => {
+            counter.take(data);
+            if (counter.frames === 1) resolve(undefined);
+          });
+          socket.write(message);
+        });
+        socket.removeAllListeners("data");
+      }
+    }
+  });
+}
+
+function release() {
+  const closed = held.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+  for (const socket of held.splice(0)) socket.end(CLOSE);
+  return Promise.all(closed);
 }

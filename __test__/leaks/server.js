@@ -18,6 +18,16 @@ import { serve } from "../../index.js";
  * @property {typeof counts} counts   since the start
  */
 
+/** A client that asks for no context takeover has the shared ones. */
+const DEDICATED = { compress: "dedicated", decompress: "dedicated" };
+
+/** What the n-th `deflate` order sets. */
+const SETTINGS = [
+  DEDICATED,
+  true,
+  ...["256KB", "16KB", "3KB"].map((size) => ({ compress: size, decompress: size })),
+];
+
 const counts = { messages: 0, closes: 0, requests: 0, reloads: 0 };
 
 const LARGE = "x".repeat(1 << 20);
@@ -32,10 +42,14 @@ function endless() {
   });
 }
 
+/** Clients that offer nothing go without. @type {any} */
+let deflate = DEDICATED;
+
 const handlers = () => ({
   routes: { "/static": new Response(LARGE) },
   fetch(/** @type {Request} */ request, /** @type {any} */ self) {
-    if (self.upgrade(request, { data: { since: performance.now() } })) return undefined;
+    const compress = request.headers.has("sec-websocket-extensions");
+    if (self.upgrade(request, { data: { since: performance.now(), compress } })) return undefined;
     counts.requests++;
     if (request.url.endsWith("/endless")) return new Response(endless());
     if (request.url.endsWith("/large")) return new Response(LARGE.slice(0, 100_000));
@@ -52,9 +66,10 @@ const handlers = () => ({
     open(/** @type {any} */ ws) {
       ws.subscribe("everybody");
     },
+    perMessageDeflate: deflate,
     message(/** @type {any} */ ws, /** @type {string | Uint8Array} */ data) {
       counts.messages++;
-      ws.send(data);
+      ws.send(data, ws.data.compress);
     },
     close() {
       counts.closes++;
@@ -70,7 +85,13 @@ const orders = {
     for (let i = 0; i < count; i++) server.reload(handlers());
     counts.reloads += count;
   },
-  memory,
+  deflate(index) {
+    deflate = SETTINGS[index];
+    server.reload(handlers());
+  },
+  memory: () => memory(0),
+  /** With so many sockets open. */
+  memoryOf: memory,
 };
 
 process.on("message", async (/** @type {{ order: string, count: number }} */ { order, count }) => {
@@ -79,11 +100,17 @@ process.on("message", async (/** @type {{ order: string, count: number }} */ { o
 process.on("disconnect", () => process.exit(0));
 process.send?.({ port: server.port });
 
-/** What is in use when nothing is going on any more. @returns {Promise<Memory>} */
-async function memory() {
+/**
+ * What is in use when nothing is going on any more but that many sockets.
+ *
+ * @param {number} sockets
+ * @returns {Promise<Memory>}
+ */
+async function memory(sockets) {
   const { gc } = /** @type {any} */ (globalThis);
-  // Until the sockets are gone on this side too, and the collector has nothing left to find.
-  for (let i = 0; i < 500 && server.pendingWebSockets + server.pendingRequests > 0; i++) await sleep(10);
+  // Until the others are gone on this side too, and the collector has nothing left to find.
+  for (let i = 0; i < 500 && server.pendingWebSockets + server.pendingRequests > sockets; i++)
+    await sleep(10);
   for (let i = 0; i < 5; i++) {
     gc();
     await sleep(50);

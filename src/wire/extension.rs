@@ -71,7 +71,10 @@ impl DeflateOptions {
         if !self.is_enabled() {
             return None;
         }
-        split(header, ',').find_map(|offer| self.accept(&Offer::parse(offer)?))
+        // Empty elements of the list do not count (RFC 9110, 5.6.1).
+        split(header, ',')
+            .filter(|offer| !offer.is_empty())
+            .find_map(|offer| self.accept(&Offer::parse(offer)?))
     }
 
     fn accept(self, offer: &Offer) -> Option<Deflate> {
@@ -136,7 +139,7 @@ impl Offer {
         let mut parsed = Self::default();
         for part in parts {
             let (name, value) = match part.split_once('=') {
-                Some((name, value)) => (trim(name), Some(unquote(trim(value))?)),
+                Some((name, value)) => (name, Some(unquote(value)?)),
                 None => (part, None),
             };
             let is = |known: &str| name.eq_ignore_ascii_case(known);
@@ -191,12 +194,7 @@ fn unquote(value: &str) -> Option<&str> {
     }
 }
 
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
-
-/// The trimmed elements of a list whose separator does not count inside quotes. Empty ones are skipped
-/// (RFC 9110, 5.6.1).
+/// The trimmed elements of a list whose separator does not count inside quotes.
 fn split(list: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;
@@ -211,8 +209,7 @@ fn split(list: &str, separator: char) -> impl Iterator<Item = &str> {
         }
         false
     })
-    .map(trim)
-    .filter(|element| !element.is_empty())
+    .map(|element| element.trim_matches([' ', '\t']))
 }
 
 #[cfg(test)]
@@ -333,6 +330,11 @@ mod tests {
             "; client_no_context_takeover=1",
             "; foo",
             "; foo=1",
+            ";",
+            ";; client_max_window_bits",
+            "; client_max_window_bits =10",
+            "; client_max_window_bits= 10",
+            "=1",
             "x",
         ] {
             assert_eq!(
@@ -354,7 +356,7 @@ mod tests {
             answer(Dedicated(15), Dedicated(15), two),
             "pmd; server_bits=8"
         );
-        let others = "x-frame; a=\"b, c; d\\\", permessage-deflate\",, PerMessage-Deflate ;Client_Max_Window_Bits = 9 ";
+        let others = "x-frame; a=\"b, c; d\\\", permessage-deflate\",, PerMessage-Deflate ;\tClient_Max_Window_Bits=9 ";
         assert_eq!(
             answer(Dedicated(15), Dedicated(15), others),
             "pmd; client_bits=9"

@@ -11,7 +11,8 @@ use ferrows::hub::{Bind, EnvPort, EnvWaker, IoPool, Server};
 use ferrows::session::command::{LARGE, NOBODY, Response};
 use ferrows::session::event::{BodyChunk, RequestHead};
 use ferrows::session::{
-    Command, CommandBatch, Event, EventBatch, MessageKind, Request, ServerConfig, SocketShared,
+    Command, CommandBatch, Event, EventBatch, MessageKind, Publication, Request, ServerConfig,
+    SocketShared,
 };
 use ferrows::wire::{MAX_HEADER, Opcode, cut_reason, put_frame, put_header, write_header};
 use std::collections::HashMap;
@@ -870,6 +871,63 @@ impl Js {
                 len: (lane.bytes.len() - start) as u32,
             });
         }
+    }
+
+    /// Sends a message that the I/O thread compresses, if the socket has agreed to that.
+    pub(crate) fn send_compressed(&mut self, id: u32, opcode: Opcode, payload: &[u8]) {
+        if !self.is_open(id) {
+            return;
+        }
+        let socket = self.sockets.get_mut(&id).unwrap();
+        socket.added += payload.len() as i64;
+        let (thread, slot) = (socket.thread, socket.slot);
+        let lane = &mut self.lanes[thread];
+        if payload.len() >= LARGE {
+            let payload = Box::new(Bytes::copy_from_slice(payload));
+            let len = payload.len();
+            let command = Command::SendLargeCompressed {
+                slot,
+                opcode,
+                payload,
+            };
+            lane.push_outside(command, len);
+            return;
+        }
+        let start = lane.bytes.len();
+        lane.bytes.extend_from_slice(payload);
+        lane.commands.push(Command::SendCompressed {
+            slot,
+            opcode,
+            start: start as u32,
+            len: payload.len() as u32,
+        });
+    }
+
+    /// Gives every I/O thread the same publication.
+    pub(crate) fn publish_compressed(
+        &mut self,
+        topic: u32,
+        except: Option<u32>,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Arc<Publication> {
+        let mut frame = Vec::new();
+        put_frame(&mut frame, opcode, payload);
+        let header_len = frame.len() - payload.len();
+        let publication = Arc::new(Publication::new(opcode, frame.into(), header_len));
+        let except = except
+            .and_then(|id| self.sockets.get(&id))
+            .map_or((usize::MAX, NOBODY), |s| (s.thread, s.slot));
+        for (thread, lane) in self.lanes.iter_mut().enumerate() {
+            let except = if except.0 == thread { except.1 } else { NOBODY };
+            let command = Command::PublishCompressed {
+                topic,
+                except,
+                publication: Arc::clone(&publication),
+            };
+            lane.push_outside(command, payload.len());
+        }
+        publication
     }
 
     pub(crate) fn subscribe(&mut self, id: u32, topic: u32) {
