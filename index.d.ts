@@ -633,7 +633,8 @@ export type BinaryType = "nodebuffer" | "arraybuffer" | "uint8array" | "blob";
  * - `"shared"`: each message by itself; a connection costs no memory
  * - `"dedicated"` or a size: a message may refer to earlier ones; a connection keeps the last bytes of its window, at
  *   most 32 KB and never more than the size says
- * - `"disable"`: as `"shared"` if the other direction is on, since the extension cannot be had for one only
+ * - `"disable"`: nothing is sent compressed; what clients compress is read as with `"shared"`, since the extension
+ *   cannot be had for one direction only. With both disabled there is none
  */
 export type WebSocketCompressor =
   | "disable"
@@ -1322,9 +1323,9 @@ export interface WebSocketHandler<T = undefined> {
   perMessageDeflate?:
     | boolean
     | {
-        /** For what the server sends. @defaultValue "disable" */
+        /** For what the server sends. @defaultValue "shared" if `decompress` is given */
         compress?: WebSocketCompressor | boolean | null;
-        /** For what the server receives. @defaultValue "disable" */
+        /** For what the server receives. @defaultValue "shared" if `compress` is given */
         decompress?: WebSocketCompressor | boolean | null;
       };
 }
