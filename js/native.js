@@ -28,6 +28,7 @@ export function attach(callbacks) {
   N = {
     listen: addon.listen,
     configure: addon.configure,
+    secure: addon.secure,
     stopListening: addon.stopListening,
     closeIdle: addon.closeIdle,
     abortRequests: addon.abortRequests,

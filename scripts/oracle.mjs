@@ -29,7 +29,7 @@ if (!existsSync(path.join(probe, "probe.mjs"))) {
   console.log("not run: ../shared/oracle is not there");
   process.exit(NOT_RUN);
 }
-const FILES = /^(10|20|30|40|50|70|90|97|99)-/;
+const FILES = /^(10|20|30|40|50|70|90|95|97|99)-/;
 const LAST_ROW = 22;
 const work = inRoot(".cache", "oracle");
 mkdirSync(work, { recursive: true });

@@ -14,6 +14,7 @@ use crate::hub::io_thread::{self, IoThread};
 use crate::hub::writer;
 use crate::session::command::Response;
 use crate::session::event::{BodyChunk, RequestHead};
+use crate::session::tls::TlsRead;
 use crate::session::{Event, ReadHalf, Request, SocketShared};
 use crate::wire::{Handshake, accept_key, classify};
 use bytes::Bytes;
@@ -68,7 +69,12 @@ enum Step {
 }
 
 /// The connection's task, from accept to the end of HTTP.
-pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
+pub(crate) async fn run(slot: u32, mut read: ReadHalf, shared: Arc<SocketShared>) {
+    if let ReadHalf::Tls(tls) = &mut read
+        && !shake_hands(slot, tls, &shared).await
+    {
+        return;
+    }
     let stream = Stream {
         slot,
         read,
@@ -106,6 +112,30 @@ pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
     }
     drop(connection);
     io_thread::with(|io| io.end_http(slot));
+}
+
+/// The TLS handshake, within the time that an HTTP connection may be silent. False: the connection has ended.
+async fn shake_hands(slot: u32, read: &mut TlsRead, shared: &SocketShared) -> bool {
+    let step =
+        |cx: &Context<'_>| io_thread::with(|io| io.http_step(slot, cx)).unwrap_or(Step::Kill);
+    let agreed = std::future::poll_fn(|cx| match step(cx) {
+        Step::Go => read.poll_handshake(cx),
+        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(false),
+    })
+    .await;
+    if agreed {
+        return true;
+    }
+    shared.transport().shutdown_write(false);
+    io_thread::with(|io| io.linger(slot));
+    // Closing with bytes unread would reset the connection, and the client might not see the alert that says why.
+    std::future::poll_fn(|cx| match step(cx) {
+        Step::Go => read.poll_drain(cx),
+        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(()),
+    })
+    .await;
+    io_thread::with(|io| io.end_http(slot));
+    false
 }
 
 /// Reads a piece of the request's body if JavaScript waits for one. Returns whether hyper has to run again for more.
@@ -376,7 +406,7 @@ impl IoThread {
             return;
         };
         // JavaScript may hold the stream open for a while: the client is told now.
-        connection.shared.transport().shutdown_write();
+        connection.shared.transport().shutdown_write(false);
         match &mut connection.phase {
             Phase::Http(phase) => {
                 if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {

@@ -78,7 +78,10 @@ impl hyper::rt::Write for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_pending(cx))?;
-        this.shared.transport().shutdown_write();
+        let transport = this.shared.transport();
+        while !transport.shutdown_write(true) {
+            ready!(transport.poll_write_ready(cx))?;
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -6,6 +6,8 @@ pub mod keepalive;
 pub mod mailbox;
 pub mod outbox;
 pub mod shared;
+pub mod tls;
+pub mod tls_config;
 pub mod transport;
 
 pub use command::{Command, CommandBatch, Request};
@@ -14,4 +16,5 @@ pub use keepalive::Keepalive;
 pub use mailbox::{Batch, Mailbox};
 pub use outbox::Outbox;
 pub use shared::{ServerConfig, SocketShared, Turn};
+pub use tls_config::{TlsConfig, TlsError, TlsMaterial};
 pub use transport::{ReadHalf, Transport};
