@@ -243,5 +243,7 @@ export function createServer(core) {
 function urlOf({ hostname, isSecure, listening: { path, port } }) {
   if (path?.startsWith("\0")) return new URL(`abstract://${encodeURIComponent(path.slice(1))}/`);
   if (path !== undefined) return new URL(`unix://${path}`);
-  return new URL(`${isSecure ? "https" : "http"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
+  return new URL(
+    `${isSecure ? "https" : "http"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`,
+  );
 }

@@ -117,7 +117,9 @@ function check(name, holds, type) {
 /** @param {unknown} value @returns {value is ArrayBufferLike | ArrayBufferView} */
 function isBytes(value) {
   return (
-    ArrayBuffer.isView(value) || value instanceof ArrayBuffer || Object.prototype.toString.call(value) === SHARED
+    ArrayBuffer.isView(value) ||
+    value instanceof ArrayBuffer ||
+    Object.prototype.toString.call(value) === SHARED
   );
 }
 
@@ -180,7 +182,14 @@ function readFile(name, path) {
  * @param {Bag} other
  */
 function agree(first, other) {
-  for (const name of ["requestCert", "rejectUnauthorized", "minVersion", "maxVersion", "secureOptions", "ca"]) {
+  for (const name of [
+    "requestCert",
+    "rejectUnauthorized",
+    "minVersion",
+    "maxVersion",
+    "secureOptions",
+    "ca",
+  ]) {
     const value = other[name];
     const same = name === "ca" ? String(first.ca) === String(value) : first[name] === value;
     if (value === undefined || same) continue;
@@ -240,7 +249,9 @@ function pemBlocks(text) {
 
 /** @param {string} name @param {string} text */
 function certificates(name, text) {
-  const chain = pemBlocks(text).filter(({ label }) => label === "CERTIFICATE" || label === "X509 CERTIFICATE");
+  const chain = pemBlocks(text).filter(
+    ({ label }) => label === "CERTIFICATE" || label === "X509 CERTIFICATE",
+  );
   if (chain.length === 0) throw noStartLine(name, "CERTIFICATE", "certificate");
   return chain.map(({ body }) => der(name, body));
 }

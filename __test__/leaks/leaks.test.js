@@ -34,6 +34,10 @@ test("100,000 connections leave nothing behind", { skip }, () =>
   measure("closes", 75_000, ({ load }, part) => load.order("connections", part(100_000))),
 );
 
+test("5,000 TLS connections leave nothing behind", { skip }, () =>
+  measure("closes", 2000, ({ load }, part) => load.order("secure", part(5000))),
+);
+
 // One in five is a whole handshake, given up before its answer.
 test("10,000 broken handshakes and requests leave nothing behind", { skip }, () =>
   measure("requests", 2000, ({ load }, part) => load.order("broken", part(10_000))),
@@ -64,7 +68,7 @@ test("600 reloads leave nothing behind", { skip }, () =>
  */
 async function measure(unit, least, use) {
   const server = new Peer("server.js", []);
-  const load = new Peer("load.js", [String(await server.port)]);
+  const load = new Peer("load.js", [String(await server.port), String(await server.securePort)]);
   try {
     await load.port;
     const run = (/** @type {number} */ share) =>
@@ -109,6 +113,8 @@ function describe({ rss, anonymous, heap, heapTotal, external, files }) {
 class Peer {
   /** @type {Promise<number>} */
   port;
+  /** @type {Promise<number>} */
+  securePort;
 
   #process;
   /** @type {Promise<never>} */
@@ -122,7 +128,9 @@ class Peer {
       this.#process.once("exit", (code, signal) => reject(new Error(`${file} ended with ${signal ?? code}`)));
     });
     this.#failed.catch(() => {});
-    this.port = this.#next().then(({ port }) => port);
+    const ports = this.#next();
+    this.port = ports.then(({ port }) => port);
+    this.securePort = ports.then(({ securePort }) => securePort);
   }
 
   /** @param {string} order @param {number} [count] @returns {Promise<any>} */
