@@ -367,7 +367,7 @@ fn a_close_behind_a_full_kernel_buffer_ends_tls_in_order() {
     let id = host.wait_open();
     host.run(move |js| {
         for _ in 0..300 {
-            js.send(id, Opcode::Binary, &[7; 100_000]);
+            js.send(id, Opcode::Binary, &bytes(100_000));
         }
         js.close(id, 4000, "later");
     });

@@ -126,7 +126,7 @@ async fn shake_hands(slot: u32, read: &mut TlsRead, shared: &SocketShared) -> bo
     if agreed {
         return true;
     }
-    shared.transport().shutdown_write(false);
+    let _ = shared.transport().shutdown_write(false);
     io_thread::with(|io| io.linger(slot));
     // Closing with bytes unread would reset the connection, and the client might not see the alert that says why.
     std::future::poll_fn(|cx| match step(cx) {
@@ -406,7 +406,7 @@ impl IoThread {
             return;
         };
         // JavaScript may hold the stream open for a while: the client is told now.
-        connection.shared.transport().shutdown_write(false);
+        let _ = connection.shared.transport().shutdown_write(false);
         match &mut connection.phase {
             Phase::Http(phase) => {
                 if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {

@@ -153,6 +153,7 @@ impl Transport {
     /// Ends the stream in this direction: with TLS by `close_notify`, then by FIN. False when the former found no room in
     /// the kernel and the caller is `patient`: to be tried again when a write can succeed. Failing otherwise means that
     /// the peer is gone already.
+    #[must_use]
     pub fn shutdown_write(&self, patient: bool) -> bool {
         let how = std::net::Shutdown::Write;
         let _ = match self {
