@@ -116,7 +116,7 @@ impl Stream {
             let now = io.wheel.now();
             if let Some(connection) = io.connection(self.slot) {
                 connection.unflushed = result.is_pending();
-                if result.is_ready() {
+                if result.is_ready() || transport.take_progress() {
                     connection.active = now;
                 }
             }

@@ -140,7 +140,7 @@ impl IoThread {
                 },
             };
             let moved = matches!(&connection.phase, Phase::Socket(s) if s.outbox.len() != before);
-            if moved {
+            if moved || connection.shared.transport().take_progress() {
                 connection.active = self.wheel.now();
             }
             if moved || gone {

@@ -74,6 +74,8 @@ struct Session {
     unsent: Vec<u8>,
     /// Bytes of plaintext in it that the writer still counts as waiting.
     ahead: usize,
+    /// The kernel has taken ciphertext since this was last asked.
+    progress: bool,
     /// Ciphertext that is not a whole record, or not a whole handshake message, yet.
     received: Vec<u8>,
     /// Plaintext that found no room with the reader, from `taken` on.
@@ -110,6 +112,7 @@ pub fn accept(
             closed: false,
             unsent: Vec::new(),
             ahead: 0,
+            progress: false,
             received: Vec::new(),
             plain: Vec::new(),
             taken: 0,
@@ -229,6 +232,12 @@ impl TlsStream {
     /// The reactor's.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.wire.poll_write_ready(cx)
+    }
+
+    /// Whether the kernel has taken something that no write was told of.
+    #[must_use]
+    pub fn take_progress(&self) -> bool {
+        std::mem::take(&mut self.session().progress)
     }
 
     /// Sends `close_notify`, then FIN. False when the kernel has no room for the former: to be tried again when it
@@ -463,6 +472,7 @@ impl Session {
             return Ok(());
         }
         let sent = or_nothing(wire.try_write(&self.unsent))?;
+        self.progress |= sent > 0;
         if sent < self.unsent.len() {
             self.unsent.drain(..sent);
             return Err(io::ErrorKind::WouldBlock.into());

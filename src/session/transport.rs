@@ -165,6 +165,15 @@ impl Transport {
         true
     }
 
+    /// Whether bytes have moved although writes said `WouldBlock`; asking forgets it.
+    #[must_use]
+    pub fn take_progress(&self) -> bool {
+        if let Self::Tls(write) = self {
+            return write.take_progress();
+        }
+        false
+    }
+
     /// Whether a thread other than the connection's own may write.
     #[must_use]
     pub fn is_shareable(&self) -> bool {
