@@ -139,6 +139,71 @@ test("answers a thousand messages of one write in order", async (t) => {
   assert.ok(client.frames.every(({ payload }, i) => payload.toString() === String(i)));
 });
 
+test("carries messages of random sizes for many clients at once, each in order", {
+  limit: 30_000,
+}, async (t) => {
+  const server = t.sockets(echo, { tls: a });
+  let state = 7;
+  const random = (/** @type {number} */ end) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 8) % end;
+  };
+  const clients = await Promise.all(Array.from({ length: 30 }, () => t.connect(server)));
+  const sent = clients.map(() => /** @type {Buffer[]} */ ([]));
+  for (let round = 0; round < 20; round++) {
+    for (const [i, one] of clients.entries()) {
+      const size = 1 + random(2 ** (1 + random(16)));
+      const message = Buffer.alloc(size, (7 * i + round) % 256);
+      sent[i].push(message);
+      one.sendBinary(message);
+    }
+  }
+  sent[0].push(Buffer.alloc(1 << 20, 1));
+  clients[0].sendBinary(sent[0][20]);
+  for (const [i, one] of clients.entries()) {
+    await one.received(sent[i].length);
+    assert.ok(
+      sent[i].every((message, k) => one.frames[k].payload.equals(message)),
+      `client ${i}`,
+    );
+  }
+});
+
+test("what was sent arrives although the process exits", async (t) => {
+  const { key, cert } = a;
+  /** @type {any} */
+  let one;
+  const result = await t.child(
+    ({ serve, emit, input }) => {
+      const server = serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        tls: input,
+        fetch: (/** @type {any} */ request, /** @type {any} */ self) => void self.upgrade(request),
+        websocket: {
+          message(/** @type {any} */ ws) {
+            for (let i = 0; i < 20; i++) ws.send(`${i} ${"x".repeat(1000)}`);
+            ws.close(4000, "last");
+            process.exit(3);
+          },
+        },
+      });
+      emit(server.port);
+    },
+    {
+      input: { key, cert },
+      onEmit: async (port) => {
+        one = await t.connect(port, { secure: {} });
+        one.sendText("go");
+      },
+    },
+  );
+  assert.equal(result.code, 3);
+  const seen = await one.finished();
+  assert.equal(seen.length, 21);
+  assert.equal(seen.at(-1), "close:4000:last");
+});
+
 test("takes frames that came in the same record as the handshake", async (t) => {
   const server = t.sockets(echo, { tls: a });
   const client = await t.connect(server, { behind: encodeFrame(1, "early") });
