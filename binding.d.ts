@@ -52,6 +52,9 @@ export interface Settings {
   /** 0 = none. */
   backpressureLimit: number;
   closeOnBackpressureLimit: boolean;
+  /** 0 nothing, 1 a shared context, 9 to 15 a socket's own with so many window bits. */
+  compress: number;
+  decompress: number;
   hasPing: boolean;
   hasPong: boolean;
   hasDrain: boolean;
@@ -63,7 +66,7 @@ export interface Settings {
 /** Called by the addon on the thread that attached; none may throw. */
 export interface Callbacks {
   /** true: the handler returned a thenable. */
-  message(id: number, data: string | ArrayBuffer): true | undefined;
+  message(id: number, data: string | ArrayBuffer | number): true | undefined;
   /** 2 to 8 messages, always 17 arguments. A number: so many were consumed, the last one with a thenable. */
   messages(n: number, ...pairs: (number | string | ArrayBuffer | undefined)[]): number | undefined;
   /** Only with a ping handler. */
@@ -128,6 +131,8 @@ export interface Native {
   sendText(id: number, text: string, length: number, compress: boolean): number;
   /** Payload bytes, -1 (queued) or 0 (dropped). */
   sendBinary(id: number, bytes: Bytes, compress: boolean): number;
+  /** The same for the bytes in the last place of the shared memory. */
+  sendSmall(id: number, length: number): number;
   /** Ping (9) or pong (10) of at most 125 bytes. */
   control(id: number, opcode: number, payload: string | Bytes | undefined): number;
   /** Closing handshake; code 0 = a close frame without payload. */
@@ -168,7 +173,7 @@ export interface Native {
 
 export interface Binding {
   /** Connects an env with the addon; once for each env. */
-  attach(callbacks: Callbacks, host: { deno: boolean }): Native;
+  attach(callbacks: Callbacks, host: { deno: boolean; small: ArrayBuffer }): Native;
 }
 
 export declare const native: Binding;

@@ -391,7 +391,7 @@ export interface TLSOptions {
   requestCert?: boolean | null;
   /** With `requestCert`: refuses clients without a certificate, or with one nobody vouches for. @defaultValue true */
   rejectUnauthorized?: boolean | null;
-  /** Lowest version, as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3. Lower ones act as TLS 1.2 (difference 25).
+  /** Lowest version, as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3. Lower ones act as TLS 1.2 (difference 27).
    * @defaultValue 0x0303 */
   minVersion?: number | null;
   /** Highest version. @defaultValue 0x0304 */
@@ -499,7 +499,14 @@ export type WebSocketReadyState = 1 | 3;
 /** Form in which binary messages, pings and pongs reach the handlers. */
 export type BinaryType = "nodebuffer" | "arraybuffer" | "uint8array" | "blob";
 
-/** Compression settings of `perMessageDeflate`. Checked, but without effect yet. */
+/**
+ * What one direction is compressed with.
+ *
+ * - `"shared"`: each message by itself; a connection costs no memory
+ * - `"dedicated"` or a size: a message may refer to earlier ones; a connection keeps the last bytes of its window, at
+ *   most 32 KB and never more than the size says
+ * - `"disable"`: as `"shared"` if the other direction is on, since the extension cannot be had for one only
+ */
 export type WebSocketCompressor =
   | "disable"
   | "shared"
@@ -653,7 +660,7 @@ export interface Server<WebSocketData = undefined> {
    *
    * @param topic - not empty; no wildcards
    * @param data - text for a string, else binary; copied during the call (a `Blob` keeps its place in the order)
-   * @param compress - without effect until compression exists here. @defaultValue true
+   * @param compress - for subscribers that negotiated `perMessageDeflate`. @defaultValue true
    * @returns bytes of the payload; 0 when nobody is subscribed, or when a subscriber dropped it (the others got
    * it); -1 when a subscriber queues it
    * @throws TypeError `ERR_INVALID_ARG_TYPE` with fewer than two arguments
@@ -810,7 +817,7 @@ export interface ServerWebSocket<T = undefined> {
    * (difference 23). One that cannot be read is left out, and `error` gets the reason.
    * Other values, such as numbers and objects, are sent as the text of `String(value)`; do not rely on it.
    *
-   * @param compress - without effect until compression exists here. @defaultValue false
+   * @param compress - if `perMessageDeflate` was negotiated. @defaultValue false
    * @returns see {@link ServerWebSocketSendStatus}
    * @throws Error without code: no argument, `undefined` or `null`, or a `compress` that is no boolean
    *
@@ -901,7 +908,7 @@ export interface ServerWebSocket<T = undefined> {
    *
    * @param topic - not empty; no wildcards
    * @param data - text for a string, else binary; copied during the call (a `Blob` keeps its place in the order)
-   * @param compress - without effect until compression exists here. @defaultValue false
+   * @param compress - if `perMessageDeflate` was negotiated. @defaultValue false
    * @returns bytes of the payload; 0 when nobody else is subscribed or a subscriber dropped it; -1 when one queues it
    * @throws TypeError `ERR_INVALID_ARG_TYPE` when the topic is no string
    * @throws Error without code: no argument, an empty topic, no data, or a `compress` that is no boolean
@@ -1178,16 +1185,19 @@ export interface WebSocketHandler<T = undefined> {
   sendPings?: boolean;
 
   /**
-   * Compression. Checked as Bun does, but the extension is not negotiated yet: messages travel uncompressed.
+   * Compression of messages (permessage-deflate, RFC 7692), for clients that offer it. `true` means `"shared"` both
+   * ways. What is sent is compressed only where the `compress` argument of the call says so.
+   * A change by `reload()` counts for new connections.
    *
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` for another type or an unknown name
    * @defaultValue false
    */
   perMessageDeflate?:
     | boolean
     | {
-        /** For what the server sends. @defaultValue "shared" */
+        /** For what the server sends. @defaultValue "disable" */
         compress?: WebSocketCompressor | boolean | null;
-        /** For what the server receives. @defaultValue "shared" */
+        /** For what the server receives. @defaultValue "disable" */
         decompress?: WebSocketCompressor | boolean | null;
       };
 }

@@ -7,14 +7,18 @@ import { Exchange, exchanges } from "./exchange.js";
 import { handlerFailed } from "./failures.js";
 import { handle } from "./fetch.js";
 import { binaryTypeIndex, closedByPeer, conns, openHandlers } from "./server-websocket.js";
+import { takeArrayBuffer, takeBuffer } from "./small.js";
+
+/** Text, binary data, or the length of binary data that is in the shared memory. @typedef {string | ArrayBuffer | number} Data */
 
 /**
  * One message for one socket.
  * @param {number} id
- * @param {string | ArrayBuffer} data
+ * @param {Data} data
+ * @param {number} place of small data
  * @returns {boolean} the handler returned a thenable
  */
-function deliver(id, data) {
+function deliver(id, data, place) {
   const ws = conns[id];
   if (ws === undefined) return false;
   // A handler that ran earlier in the same batch may have closed the socket.
@@ -23,7 +27,9 @@ function deliver(id, data) {
   const { message } = handlers;
   if (message === undefined) return false;
   try {
-    const result = /** @type {any} */ (message(ws, typeof data === "string" ? data : binary(ws, data)));
+    const value =
+      typeof data === "string" ? data : typeof data === "number" ? small(ws, place, data) : binary(ws, data);
+    const result = /** @type {any} */ (message(ws, value));
     return typeof result === "object" && result !== null && typeof result.then === "function";
   } catch (error) {
     handlerFailed(handlers, ws, error);
@@ -43,12 +49,20 @@ function binary(ws, data) {
   return type === 2 ? new Uint8Array(data) : new Blob([data]);
 }
 
-/** @param {number} id @param {string | ArrayBuffer} data @returns {true | undefined} */
-function message(id, data) {
-  return deliver(id, data) ? true : undefined;
+/**
+ * The same for small data.
+ * @param {import("./server-websocket.js").ServerWebSocket} ws
+ * @param {number} place
+ * @param {number} length
+ */
+function small(ws, place, length) {
+  return binaryTypeIndex(ws) === 0 ? takeBuffer(place, length) : binary(ws, takeArrayBuffer(place, length));
 }
 
-/** @typedef {string | ArrayBuffer} Data */
+/** @param {number} id @param {Data} data @returns {true | undefined} */
+function message(id, data) {
+  return deliver(id, data, 0) ? true : undefined;
+}
 
 /**
  * Two to eight messages in one crossing from native code. After a thenable the rest waits for the microtasks: the
@@ -56,20 +70,20 @@ function message(id, data) {
  * @type {(n: number, a: number, A: Data, b: number, B: Data, c: number, C: Data, d: number, D: Data, e: number, E: Data, f: number, F: Data, g: number, G: Data, h: number, H: Data) => number | undefined}
  */
 function messages(n, a, A, b, B, c, C, d, D, e, E, f, F, g, G, h, H) {
-  if (deliver(a, A)) return 1;
-  if (deliver(b, B)) return 2;
+  if (deliver(a, A, 0)) return 1;
+  if (deliver(b, B, 1)) return 2;
   if (n === 2) return;
-  if (deliver(c, C)) return 3;
+  if (deliver(c, C, 2)) return 3;
   if (n === 3) return;
-  if (deliver(d, D)) return 4;
+  if (deliver(d, D, 3)) return 4;
   if (n === 4) return;
-  if (deliver(e, E)) return 5;
+  if (deliver(e, E, 4)) return 5;
   if (n === 5) return;
-  if (deliver(f, F)) return 6;
+  if (deliver(f, F, 5)) return 6;
   if (n === 6) return;
-  if (deliver(g, G)) return 7;
+  if (deliver(g, G, 6)) return 7;
   if (n === 7) return;
-  if (deliver(h, H)) return 8;
+  if (deliver(h, H, 7)) return 8;
 }
 
 /** @param {number} id @param {ArrayBuffer} data */

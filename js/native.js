@@ -3,6 +3,7 @@
 import { setImmediate } from "node:timers";
 import { native } from "../binding.js";
 import { isDeno, onExit } from "./runtime.js";
+import { shared } from "./small.js";
 
 /** How long a process that ends waits for what was sent to reach the kernel. */
 const FLUSH_MS = 500;
@@ -23,7 +24,7 @@ let attached = false;
 export function attach(callbacks) {
   if (attached) return;
   const later = () => void setImmediate(N.continueDrain);
-  const addon = native.attach({ ...callbacks, later }, { deno: isDeno });
+  const addon = native.attach({ ...callbacks, later }, { deno: isDeno, small: shared });
   // An object literal has a fixed shape, so each call is one load; what the addon made is a dictionary to V8.
   N = {
     listen: addon.listen,
@@ -44,6 +45,7 @@ export function attach(callbacks) {
     bodyCancel: addon.bodyCancel,
     sendText: addon.sendText,
     sendBinary: addon.sendBinary,
+    sendSmall: addon.sendSmall,
     control: addon.control,
     close: addon.close,
     terminate: addon.terminate,

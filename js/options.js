@@ -26,6 +26,8 @@ const U32_MAX = 2 ** 32 - 1;
  * @property {boolean} closeOnBackpressureLimit
  * @property {boolean} sendPings
  * @property {boolean} publishToSelf
+ * @property {number} compress of what is sent: 0 = nothing, 1 = a shared context, 9 to 15 = a socket's own, window bits
+ * @property {number} decompress of what is received
  */
 
 /**
@@ -187,7 +189,6 @@ function parseWebSocket(options) {
     handlers[name] = handler;
   }
   const { open, message, close, drain, ping, pong, error } = handlers;
-  checkDeflate(options.perMessageDeflate);
   return {
     open,
     message,
@@ -202,6 +203,7 @@ function parseWebSocket(options) {
     closeOnBackpressureLimit: flag(options, "closeOnBackpressureLimit", false),
     sendPings: flag(options, "sendPings", true),
     publishToSelf: flag(options, "publishToSelf", false),
+    ...parseDeflate(options.perMessageDeflate),
   };
 }
 
@@ -232,34 +234,52 @@ function flag(options, name, fallback) {
   return value;
 }
 
-const compressors = [
-  "disable",
-  "shared",
-  "dedicated",
-  "3KB",
-  "4KB",
-  "8KB",
-  "16KB",
-  "32KB",
-  "64KB",
-  "128KB",
-  "256KB",
-];
+const DISABLED = 0;
+const SHARED = 1;
 
-/** Checked so that wrong use shows; compression itself is not offered yet. @param {unknown} value */
-function checkDeflate(value) {
-  if (isNil(value) || typeof value === "boolean") return;
+/**
+ * The names of contexts, with the window bits of those that a socket has for itself. A compressor's size counts all of
+ * its memory as zlib has it, a decompressor's the window: so the same name stands for different windows.
+ * @type {Record<string, { compress: number, decompress: number }>}
+ */
+const contexts = {
+  disable: { compress: DISABLED, decompress: DISABLED },
+  shared: { compress: SHARED, decompress: SHARED },
+  dedicated: { compress: 15, decompress: 15 },
+  "3KB": { compress: 9, decompress: 11 },
+  "4KB": { compress: 9, decompress: 12 },
+  "8KB": { compress: 10, decompress: 13 },
+  "16KB": { compress: 11, decompress: 14 },
+  "32KB": { compress: 12, decompress: 15 },
+  "64KB": { compress: 13, decompress: 15 },
+  "128KB": { compress: 14, decompress: 15 },
+  "256KB": { compress: 15, decompress: 15 },
+};
+
+/** @param {unknown} value of `perMessageDeflate` @returns {{ compress: number, decompress: number }} */
+function parseDeflate(value) {
+  if (isNil(value) || typeof value === "boolean") {
+    const both = value ? SHARED : DISABLED;
+    return { compress: both, decompress: both };
+  }
   if (!isObject(value)) {
     throw invalidArgument("websocket expects perMessageDeflate to be a boolean or an object");
   }
-  for (const name of ["compress", "decompress"]) {
-    const choice = value[name];
-    if (isNil(choice) || typeof choice === "boolean" || compressors.includes(choice)) continue;
-    const known = compressors.map((option) => `"${option}"`);
-    throw invalidArgument(
-      `websocket expects a valid ${name} option, either ${known.slice(0, -1).join(" ")} or ${known.at(-1)}`,
-    );
-  }
+  return {
+    compress: contextOf(value.compress, "compress"),
+    decompress: contextOf(value.decompress, "decompress"),
+  };
+}
+
+/** @param {unknown} choice @param {"compress" | "decompress"} direction */
+function contextOf(choice, direction) {
+  if (isNil(choice) || choice === false) return DISABLED;
+  if (choice === true) return SHARED;
+  if (typeof choice === "string" && Object.hasOwn(contexts, choice)) return contexts[choice][direction];
+  const known = Object.keys(contexts).map((name) => `"${name}"`);
+  throw invalidArgument(
+    `websocket expects a valid ${direction} option, either ${known.slice(0, -1).join(" ")} or ${known.at(-1)}`,
+  );
 }
 
 /** Stands for the `websocket` option of a server without one; no socket will use it. */
@@ -279,6 +299,8 @@ export function nativeSettings(config, httpIdleTimeout, maxRequestBodySize) {
     sendPings: config.sendPings,
     backpressureLimit: config.backpressureLimit,
     closeOnBackpressureLimit: config.closeOnBackpressureLimit,
+    compress: config.compress,
+    decompress: config.decompress,
     hasPing: config.ping !== undefined,
     hasPong: config.pong !== undefined,
     hasDrain: config.drain !== undefined,

@@ -8,6 +8,7 @@ import { invalidArgument, invalidThis, missingArguments, stringOf, wrongType } f
 import { handlerFailed } from "./failures.js";
 import { N } from "./native.js";
 import { anyPayload, BlobBytes, binaryPayload, controlPayload, sizeOf, textPayload } from "./payload.js";
+import { giveBytes, SMALL } from "./small.js";
 import { contains, names } from "./topics.js";
 
 /** @typedef {import("./core.js").ServerCore} ServerCore */
@@ -124,13 +125,20 @@ export class ServerWebSocket {
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */
   send(message, compress) {
     if (!isSocket(this)) throw invalidThis("ServerWebSocket", this);
-    if ((compress === undefined || compress === false) && (this.#flags & DIRECT) === OPEN) {
-      if (typeof message === "string") return N.sendText(this.#id, message, message.length, false);
-      if (ArrayBuffer.isView(message)) return N.sendBinary(this.#id, message, false);
+    const compressed = compress === true;
+    if ((compressed || compress === undefined || compress === false) && (this.#flags & DIRECT) === OPEN) {
+      if (typeof message === "string") return N.sendText(this.#id, message, message.length, compressed);
+      if (ArrayBuffer.isView(message)) {
+        if (message instanceof Uint8Array && message.byteLength <= SMALL && !compressed) {
+          giveBytes(message);
+          return N.sendSmall(this.#id, message.byteLength);
+        }
+        return N.sendBinary(this.#id, message, compressed);
+      }
     }
     if ((this.#flags & OPEN) === 0) return 0;
     checkSend("send", compress, arguments.length);
-    return transmit(this, anyPayload("send", message), compress === true);
+    return transmit(this, anyPayload("send", message), compressed);
   }
 
   /** @param {unknown} message @param {boolean} [compress] @returns {number} */

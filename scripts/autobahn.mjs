@@ -1,5 +1,5 @@
 // @ts-check
-// Runs the Autobahn cases 1-7, 9 and 10 with kosoku against an echo server and compares with the committed result.
+// Runs the Autobahn cases 1-7, 9, 10, 12 and 13 with kosoku against an echo server and compares with the committed result.
 //   node scripts/autobahn.mjs [--runtime <program>] [--write]
 // --runtime: what runs the server (default: this Node); a path whose name is "deno" gets `run -A`, "bun" uses Bun's serve.
 // --write: stores what was seen as __test__/autobahn/expected.json (every case must be OK or INFORMATIONAL).
@@ -13,7 +13,7 @@ import { answers, fail, inRoot, requireNode, run, time } from "./support.mjs";
 
 requireNode();
 const KOSOKU = "kosoku==0.1.0";
-const CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
+const CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.*", "13.*"];
 const expectedFile = inRoot("__test__", "autobahn", "expected.json");
 const reports = inRoot(".cache", "autobahn");
 

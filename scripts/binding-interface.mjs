@@ -81,6 +81,11 @@ export const functions = [
     doc: "Payload bytes, -1 (queued) or 0 (dropped).",
   },
   {
+    name: "sendSmall",
+    signature: "(id: number, length: number): number",
+    doc: "The same for the bytes in the last place of the shared memory.",
+  },
+  {
     name: "control",
     signature: "(id: number, opcode: number, payload: string | Bytes | undefined): number",
     doc: "Ping (9) or pong (10) of at most 125 bytes.",
@@ -132,7 +137,7 @@ export const functions = [
 export const callbacks = [
   {
     name: "message",
-    signature: "(id: number, data: string | ArrayBuffer): true | undefined",
+    signature: "(id: number, data: string | ArrayBuffer | number): true | undefined",
     doc: "true: the handler returned a thenable.",
   },
   {
@@ -232,6 +237,9 @@ export interface Settings {
   /** 0 = none. */
   backpressureLimit: number;
   closeOnBackpressureLimit: boolean;
+  /** 0 nothing, 1 a shared context, 9 to 15 a socket's own with so many window bits. */
+  compress: number;
+  decompress: number;
   hasPing: boolean;
   hasPong: boolean;
   hasDrain: boolean;

@@ -161,7 +161,7 @@ ${members(functions)}
 
 export interface Binding {
   /** Connects an env with the addon; once for each env. */
-  attach(callbacks: Callbacks, host: { deno: boolean }): Native;
+  attach(callbacks: Callbacks, host: { deno: boolean; small: ArrayBuffer }): Native;
 }
 
 export declare const native: Binding;

@@ -14,8 +14,10 @@ const server = serve({
     maxPayloadLength: 64 * 1024 * 1024,
     backpressureLimit: 64 * 1024 * 1024,
     idleTimeout: 0,
+    // For the cases 12 and 13; a client that offers no compression gets none.
+    perMessageDeflate: true,
     message(socket, message) {
-      socket.send(message);
+      socket.send(message, true);
     },
   },
 });

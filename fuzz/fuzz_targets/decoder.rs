@@ -31,8 +31,15 @@ fn decode<'a>(
     let mut frames = Vec::new();
     for piece in pieces {
         let mut arena = Vec::new();
+        let mut rest = piece;
         let mut emitted = Vec::new();
-        let result = decoder.decode(piece, limits, &mut arena, &mut |frame| emitted.push(frame));
+        let result = loop {
+            match decoder.next(&mut rest, limits, &mut arena) {
+                Ok(Some(frame)) => emitted.push(frame),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
         frames.extend(emitted.into_iter().map(|frame| {
             let payload = match frame.payload {
                 Payload::Arena { start, len } => arena[start..start + len].to_vec(),

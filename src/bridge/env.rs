@@ -1,6 +1,7 @@
 //! The state of one env: its side of the lists, and its sockets and requests by number.
 
 use super::raw::{Js, Value};
+use super::small::SmallBytes;
 use crate::hub::{EnvPort, IoPool};
 use crate::session::{Batch, Command, CommandBatch, EventBatch, SocketShared};
 use napi_sys as sys;
@@ -16,6 +17,7 @@ pub(super) struct EnvState {
     pub(super) port: Arc<EnvPort>,
     pub(super) pool: &'static IoPool,
     pub(super) callbacks: Callbacks,
+    pub(super) small: SmallBytes,
     pub(super) threadsafe: Cell<sys::napi_threadsafe_function>,
     pub(super) out: RefCell<Out>,
     /// How many corks and drains are open: commands are handed over when the outermost ends.
@@ -103,6 +105,8 @@ impl Callbacks {
 pub(super) struct Out {
     pub(super) lanes: Vec<CommandBatch>,
     pub(super) sockets: Slab<JsSocket>,
+    /// How many of the sockets compress.
+    pub(super) deflating: usize,
     pub(super) scratch: Vec<u8>,
     /// What the queues of blocked sockets said to the last publish, before it was among what they hold.
     pub(super) said: Vec<(u32, i32)>,
@@ -120,6 +124,8 @@ pub(super) struct JsSocket {
     /// What `added` may come to before the I/O thread's count, and the limit, are looked at: looking is dear while that
     /// thread writes.
     pub(super) budget: i64,
+    /// Compression was agreed on.
+    pub(super) deflates: bool,
     /// Over its limit, and to be closed for it.
     pub(super) overflowed: bool,
     /// Closed by JavaScript: what still comes for it is passed over.
@@ -132,6 +138,8 @@ pub(super) struct JsRequest {
     pub(super) slot: u32,
     pub(super) serial: u32,
     pub(super) shared: Arc<SocketShared>,
+    /// The socket it may become will compress.
+    pub(super) deflates: bool,
     /// Bytes of the response's body that the I/O thread has not reported gone.
     pub(super) waiting: usize,
 }
@@ -270,6 +278,26 @@ impl EnvState {
         if depth == 0 {
             self.hand_over(&mut self.out.borrow_mut());
         }
+    }
+}
+
+impl Out {
+    /// The socket is no more: its number is free.
+    pub(super) fn forget(&mut self, id: u32) -> Option<JsSocket> {
+        let socket = self.sockets.remove(id)?;
+        self.deflating -= usize::from(socket.deflates);
+        Some(socket)
+    }
+
+    /// Whether a message for this socket is to be compressed, if it is not empty.
+    #[inline]
+    pub(super) fn compresses(&mut self, js: Js, id: u32, wanted: Value) -> bool {
+        self.deflating > 0
+            && js.as_bool(wanted)
+            && self
+                .sockets
+                .get_mut(id)
+                .is_some_and(|socket| socket.deflates)
     }
 }
 

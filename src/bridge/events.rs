@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// Messages per call: enough that the crossing is a small part, few enough that arguments stay in registers and on the
 /// stack.
-const CHUNK: usize = 8;
+pub(super) const CHUNK: usize = 8;
 /// Time after which the rest waits for another turn, so that timers and other I/O of the program get theirs.
 const TURN: Duration = Duration::from_millis(4);
 /// Time after which replies leave though the batch goes on: a slow handler delays its own reply only.
@@ -147,9 +147,25 @@ impl EnvState {
             len: 0,
         };
         let mut at = from;
+        // Messages of one socket often come in a row; a handle is good for the whole scope.
+        let mut last = (u32::MAX, ptr::null_mut());
         while at < to {
-            let EventBatch { arena, events, .. } = &mut *batch;
+            let EventBatch {
+                arena,
+                wide,
+                events,
+                ..
+            } = &mut *batch;
             let (id, value) = match &events[at] {
+                Event::Message {
+                    id,
+                    kind: MessageKind::Utf16,
+                    start,
+                    len,
+                } => {
+                    let text = &wide[*start as usize..(*start + *len) as usize];
+                    (*id, self.js.utf16(text))
+                }
                 Event::Message {
                     id,
                     kind,
@@ -157,9 +173,15 @@ impl EnvState {
                     len,
                 } if is_data(*kind) => (
                     *id,
-                    self.value(*kind, &arena[*start as usize..(*start + *len) as usize]),
+                    self.value(
+                        *kind,
+                        &arena[*start as usize..(*start + *len) as usize],
+                        chunk.len,
+                    ),
                 ),
-                Event::LargeMessage { id, kind, payload } => (*id, self.value(*kind, payload)),
+                Event::LargeMessage { id, kind, payload } => {
+                    (*id, self.value(*kind, payload, chunk.len))
+                }
                 _ => {
                     if let Some(stop) = self.deliver(&mut chunk) {
                         return stop.at(at);
@@ -173,7 +195,10 @@ impl EnvState {
                     continue;
                 }
             };
-            chunk.arguments[1 + 2 * chunk.len] = self.js.u32(id);
+            if last.0 != id {
+                last = (id, self.js.u32(id));
+            }
+            chunk.arguments[1 + 2 * chunk.len] = last.1;
             chunk.arguments[2 + 2 * chunk.len] = value;
             chunk.positions[chunk.len] = at;
             chunk.len += 1;
@@ -190,14 +215,20 @@ impl EnvState {
         }
     }
 
+    /// What JavaScript is given for the message that is to be the chunk's `place`th: a string, an `ArrayBuffer`, or the
+    /// length of a small binary message.
     #[inline]
-    fn value(&self, kind: MessageKind, payload: &[u8]) -> Value {
+    fn value(&self, kind: MessageKind, payload: &[u8], place: usize) -> Value {
         match kind {
-            MessageKind::Ascii => self.js.latin1(payload),
-            MessageKind::Utf8 => self.js.utf8(payload),
-            MessageKind::Binary | MessageKind::Ping | MessageKind::PingOwed | MessageKind::Pong => {
-                self.js.array_buffer(payload)
+            MessageKind::Latin1 => self.js.latin1(payload),
+            MessageKind::Binary if self.small.put(place, payload) => {
+                self.js.u32(payload.len() as u32)
             }
+            MessageKind::Utf16
+            | MessageKind::Binary
+            | MessageKind::Ping
+            | MessageKind::PingOwed
+            | MessageKind::Pong => self.js.array_buffer(payload),
         }
     }
 
@@ -325,7 +356,7 @@ impl EnvState {
                 };
                 let mut out = self.out.borrow_mut();
                 // The handler may have closed it in vain; the I/O thread waits for one of the two.
-                let closed_meanwhile = out.sockets.remove(id).is_some_and(|socket| socket.closed);
+                let closed_meanwhile = out.forget(id).is_some_and(|socket| socket.closed);
                 if !closed_meanwhile {
                     out.lanes[thread].commands.push(Command::Release { slot });
                 }
@@ -334,7 +365,7 @@ impl EnvState {
             }
             Event::Gone { id } => {
                 let result = self.call(Callback::Gone, &[js.u32(id)]);
-                self.out.borrow_mut().sockets.remove(id);
+                self.out.borrow_mut().forget(id);
                 result?;
             }
             Event::Request(head) => self.request(thread, *head)?,
@@ -395,6 +426,7 @@ impl EnvState {
             target,
             fields,
             handshake,
+            deflates,
             flags,
         } = head;
         let js = self.js;
@@ -404,6 +436,7 @@ impl EnvState {
             slot,
             serial,
             shared,
+            deflates,
             waiting: 0,
         };
         let rid = self.requests.borrow_mut().insert(request);
@@ -472,6 +505,6 @@ impl Stop {
 fn is_data(kind: MessageKind) -> bool {
     matches!(
         kind,
-        MessageKind::Ascii | MessageKind::Utf8 | MessageKind::Binary
+        MessageKind::Latin1 | MessageKind::Utf16 | MessageKind::Binary
     )
 }

@@ -6,6 +6,7 @@
 
 use super::env::{Callbacks, EnvState, Out};
 use super::raw::{Js, Value};
+use super::small::SmallBytes;
 use super::{server, socket};
 use crate::hub::{EnvPort, EnvWaker, IoPool};
 use napi::bindgen_prelude::Object;
@@ -24,12 +25,12 @@ use std::time::Duration;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Joins this env to the I/O threads. `callbacks` holds the functions that take events, `options.deno` says that the
-/// host is Deno, which now and then loses a wake-up. Returns the functions by which JavaScript commands.
+/// host is Deno, which now and then loses a wake-up, `options.small` is memory for small binary messages. Returns the functions by which JavaScript commands.
 ///
 /// # Errors
 /// When a callback is missing: the JavaScript and the native part are of different versions.
 #[napi(
-    ts_args_type = "callbacks: Record<string, (...args: never[]) => unknown>, options: { deno: boolean }",
+    ts_args_type = "callbacks: Record<string, (...args: never[]) => unknown>, options: { deno: boolean, small: ArrayBuffer }",
     ts_return_type = "Record<string, (...args: unknown[]) => unknown>"
 )]
 pub(super) fn attach<'env>(
@@ -46,6 +47,7 @@ pub(super) fn attach<'env>(
         );
         Error::new(Status::InvalidArg, text)
     })?;
+    let small = SmallBytes::new(js, js.get(options.raw(), "small"), super::events::CHUNK);
     let pool = IoPool::global();
     let waker = Box::new(ThreadsafeWaker(AtomicPtr::new(ptr::null_mut())));
     let handle: *const ThreadsafeWaker = &raw const *waker;
@@ -55,6 +57,7 @@ pub(super) fn attach<'env>(
         port: Arc::clone(&port),
         pool,
         callbacks,
+        small,
         threadsafe: Cell::new(ptr::null_mut()),
         out: RefCell::new(Out {
             lanes: EnvState::lanes(pool.len()),

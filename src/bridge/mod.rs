@@ -19,4 +19,5 @@ mod events;
 mod lifecycle;
 mod raw;
 mod server;
+mod small;
 mod socket;

@@ -94,6 +94,22 @@ impl Js {
         value
     }
 
+    /// A string of UTF-16 code units, copied.
+    #[inline]
+    pub(super) fn utf16(self, units: &[u16]) -> Value {
+        let mut value = ptr::null_mut();
+        // SAFETY: as in `latin1`.
+        unsafe {
+            sys::napi_create_string_utf16(
+                self.0,
+                units.as_ptr(),
+                units.len() as isize,
+                &raw mut value,
+            )
+        };
+        value
+    }
+
     /// An `ArrayBuffer` of its own, with a copy of the bytes.
     #[inline]
     pub(super) fn array_buffer(self, bytes: &[u8]) -> Value {

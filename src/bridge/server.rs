@@ -211,6 +211,12 @@ unsafe extern "C" fn configure(env: sys::napi_env, info: sys::napi_callback_info
                 .max_request_body_size
                 .store(number("maxRequestBodySize") as u64, Ordering::Relaxed);
             config
+                .compress
+                .store(number("compress") as u8, Ordering::Relaxed);
+            config
+                .decompress
+                .store(number("decompress") as u8, Ordering::Relaxed);
+            config
                 .wants_messages
                 .store(flag("hasMessage"), Ordering::Relaxed);
             config.wants_pings.store(flag("hasPing"), Ordering::Relaxed);
@@ -346,9 +352,11 @@ unsafe extern "C" fn upgrade(env: sys::napi_env, info: sys::napi_callback_info) 
             shared: request.shared,
             added: 0,
             budget: 0,
+            deflates: request.deflates,
             overflowed: false,
             closed: false,
         });
+        out.deflating += usize::from(request.deflates);
         out.lanes[request.thread].commands.push(Command::Request {
             slot: request.slot,
             serial: request.serial,

@@ -3,11 +3,12 @@
 use super::env::{EnvState, JsSocket, Out, PATIENCE, Verdict};
 use super::lifecycle::guarded;
 use super::raw::{Js, Value};
-use crate::session::Command;
 use crate::session::command::{LARGE, NOBODY};
-use crate::wire::{MAX_HEADER, Opcode, header_len, put_header, write_header};
+use crate::session::{Command, Publication};
+use crate::wire::{MAX_HEADER, Opcode, header_len, put_frame, put_header, write_header};
 use bytes::Bytes;
 use napi_sys as sys;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> Value;
@@ -16,6 +17,7 @@ type Function = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("sendText", send_text),
     ("sendBinary", send_binary),
+    ("sendSmall", send_small),
     ("publishText", publish_text),
     ("publishBinary", publish_binary),
     ("control", control),
@@ -37,11 +39,17 @@ const LARGE_TEXT: usize = LARGE / 3;
 
 /// `sendText(id, string, string.length, compress)`.
 unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<4>(env, info, |state, [id, text, units, _]| {
+    guarded::<4>(env, info, |state, [id, text, units, compress]| {
         let js = state.js;
         let (id, units) = (js.as_u32(id), js.as_u32(units) as usize);
         let mut out = state.out.borrow_mut();
         let out = &mut *out;
+        if units > 0 && out.compresses(js, id, compress) {
+            let write = |payload: &mut Vec<u8>| {
+                js.append_utf8(text, units, payload);
+            };
+            return js.number(state.send_compressed(out, id, Opcode::Text, write));
+        }
         if units > LARGE_TEXT {
             let mut scratch = std::mem::take(&mut out.scratch);
             scratch.clear();
@@ -75,13 +83,33 @@ unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info
 
 /// `sendBinary(id, bytes, compress)`.
 unsafe extern "C" fn send_binary(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<3>(env, info, |state, [id, bytes, _]| {
-        let id = state.js.as_u32(id);
+    guarded::<3>(env, info, |state, [id, bytes, compress]| {
+        let js = state.js;
+        let id = js.as_u32(id);
         let mut out = state.out.borrow_mut();
-        let sent = state.js.with_bytes(bytes, |bytes| {
-            state.send(&mut out, id, Opcode::Binary, bytes)
+        let compress = out.compresses(js, id, compress);
+        let sent = js.with_bytes(bytes, |bytes| {
+            if compress && !bytes.is_empty() {
+                let write = |payload: &mut Vec<u8>| payload.extend_from_slice(bytes);
+                state.send_compressed(&mut out, id, Opcode::Binary, write)
+            } else {
+                state.send(&mut out, id, Opcode::Binary, bytes)
+            }
         });
-        state.js.number(sent)
+        js.number(sent)
+    })
+}
+
+/// `sendSmall(id, length)`: the bytes are in the memory for that.
+unsafe extern "C" fn send_small(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<2>(env, info, |state, [id, len]| {
+        let js = state.js;
+        let (id, len) = (js.as_u32(id), js.as_u32(len) as usize);
+        let mut out = state.out.borrow_mut();
+        let sent = state
+            .small
+            .with_sent(len, |bytes| state.send(&mut out, id, Opcode::Binary, bytes));
+        js.number(sent)
     })
 }
 
@@ -131,6 +159,55 @@ impl EnvState {
         self.hand_over_sent(out, thread);
         if verdict == Verdict::Free {
             payload.len() as f64
+        } else {
+            -1.0
+        }
+    }
+
+    /// Sends a message that the I/O thread compresses. Returns what `send()` returns.
+    fn send_compressed(
+        &self,
+        out: &mut Out,
+        id: u32,
+        opcode: Opcode,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> f64 {
+        let verdict = self.verdict(out, id);
+        if verdict == Verdict::Full {
+            return 0.0;
+        }
+        let Out { lanes, sockets, .. } = out;
+        let Some(socket) = sockets.get_mut(id) else {
+            return 0.0;
+        };
+        let (thread, slot) = (socket.thread, socket.slot);
+        let lane = &mut lanes[thread];
+        let start = lane.bytes.len();
+        write(&mut lane.bytes);
+        let len = lane.bytes.len() - start;
+        // What it comes to on the wire is not known yet: until then the payload counts.
+        socket.added += len as i64;
+        if len >= LARGE {
+            let payload = Box::new(Bytes::copy_from_slice(&lane.bytes[start..]));
+            lane.bytes.truncate(start);
+            let command = Command::SendLargeCompressed {
+                slot,
+                opcode,
+                payload,
+            };
+            lane.push_outside(command, len);
+            self.hand_over(out);
+        } else {
+            lane.commands.push(Command::SendCompressed {
+                slot,
+                opcode,
+                start: start as u32,
+                len: len as u32,
+            });
+            self.hand_over_sent(out, thread);
+        }
+        if verdict == Verdict::Free {
+            len as f64
         } else {
             -1.0
         }
@@ -279,6 +356,36 @@ impl EnvState {
         self.hand_over(out);
     }
 
+    fn publish_compressed(
+        &self,
+        out: &mut Out,
+        topic: u32,
+        except: Option<u32>,
+        publication: Publication,
+    ) {
+        let len = publication.plain().len();
+        let publication = Arc::new(publication);
+        let (except_thread, except_slot) = Self::except(out, except);
+        for (index, lane) in out.lanes.iter_mut().enumerate() {
+            let except = if except_thread == index {
+                except_slot
+            } else {
+                NOBODY
+            };
+            let command = Command::PublishCompressed {
+                topic,
+                except,
+                publication: Arc::clone(&publication),
+            };
+            lane.push_outside(command, len);
+        }
+        if len >= LARGE {
+            self.hand_over(out);
+        } else {
+            self.hand_over_unless_held(out);
+        }
+    }
+
     fn except(out: &mut Out, except: Option<u32>) -> (usize, u32) {
         except
             .and_then(|id| out.sockets.get_mut(id))
@@ -376,43 +483,61 @@ struct JsSocketRef {
 
 /// `publishText(topic, except, string, string.length, compress)`.
 unsafe extern "C" fn publish_text(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<5>(env, info, |state, [topic, except, text, units, _]| {
-        let js = state.js;
-        let (topic, units) = (js.as_u32(topic), js.as_u32(units) as usize);
-        let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
-        let mut out = state.out.borrow_mut();
-        let out = &mut *out;
-        state.ask_blocked(out);
-        if units > LARGE_TEXT {
-            let mut frame = vec![0; MAX_HEADER];
-            let n = js.append_utf8(text, units, &mut frame);
-            // The header goes right in front of the text.
-            let skip = MAX_HEADER - header_len(n);
-            write_header(&mut frame[skip..], Opcode::Text, false, n);
-            state.publish_large(out, topic, except, &Bytes::from(frame).slice(skip..));
-            return state.published(out, n);
-        }
-        let start = out.lanes[0].bytes.len();
-        let n = put_text_frame(js, text, units, &mut out.lanes[0].bytes);
-        state.publish(out, topic, except, start);
-        state.published(out, n)
-    })
+    guarded::<5>(
+        env,
+        info,
+        |state, [topic, except, text, units, compress]| {
+            let js = state.js;
+            let (topic, units) = (js.as_u32(topic), js.as_u32(units) as usize);
+            let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
+            let mut out = state.out.borrow_mut();
+            let out = &mut *out;
+            state.ask_blocked(out);
+            let compress = units > 0 && out.deflating > 0 && js.as_bool(compress);
+            if compress || units > LARGE_TEXT {
+                let mut frame = vec![0; MAX_HEADER];
+                let n = js.append_utf8(text, units, &mut frame);
+                // The header goes right in front of the text.
+                let skip = MAX_HEADER - header_len(n);
+                write_header(&mut frame[skip..], Opcode::Text, false, n);
+                let frame = Bytes::from(frame).slice(skip..);
+                if compress {
+                    let publication = Publication::new(Opcode::Text, frame, header_len(n));
+                    state.publish_compressed(out, topic, except, publication);
+                } else {
+                    state.publish_large(out, topic, except, &frame);
+                }
+                return state.published(out, n);
+            }
+            let start = out.lanes[0].bytes.len();
+            let n = put_text_frame(js, text, units, &mut out.lanes[0].bytes);
+            state.publish(out, topic, except, start);
+            state.published(out, n)
+        },
+    )
 }
 
 /// `publishBinary(topic, except, bytes, compress)`.
 unsafe extern "C" fn publish_binary(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<4>(env, info, |state, [topic, except, bytes, _]| {
+    guarded::<4>(env, info, |state, [topic, except, bytes, compress]| {
         let js = state.js;
         let topic = js.as_u32(topic);
         let except = js.as_i32(except).filter(|id| *id >= 0).map(|id| id as u32);
         let mut out = state.out.borrow_mut();
         state.ask_blocked(&mut out);
         let n = js.with_bytes(bytes, |bytes| {
-            if bytes.len() >= LARGE {
+            let compress = !bytes.is_empty() && out.deflating > 0 && js.as_bool(compress);
+            if compress || bytes.len() >= LARGE {
                 let mut frame = Vec::with_capacity(MAX_HEADER + bytes.len());
-                put_header(&mut frame, Opcode::Binary, false, bytes.len());
-                frame.extend_from_slice(bytes);
-                state.publish_large(&mut out, topic, except, &Bytes::from(frame));
+                put_frame(&mut frame, Opcode::Binary, bytes);
+                let frame = Bytes::from(frame);
+                if compress {
+                    let publication =
+                        Publication::new(Opcode::Binary, frame, header_len(bytes.len()));
+                    state.publish_compressed(&mut out, topic, except, publication);
+                } else {
+                    state.publish_large(&mut out, topic, except, &frame);
+                }
             } else {
                 let lane = &mut out.lanes[0].bytes;
                 let start = lane.len();

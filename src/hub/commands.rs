@@ -1,13 +1,109 @@
 //! Applying what JavaScript wants, strictly in call order.
 
 use crate::hub::connection::{Farewell, Phase, at};
+use crate::hub::deflate::{Contexts, SocketDeflate};
 use crate::hub::http;
 use crate::hub::io_thread::IoThread;
-use crate::hub::writer::{self, Source};
+use crate::hub::writer::{self, Round, Source};
 use crate::session::command::NOBODY;
-use crate::session::{Command, CommandBatch, Turn};
-use crate::wire::put_close;
+use crate::session::{Command, CommandBatch, Publication, Turn};
+use crate::wire::{LARGE, Opcode, put_close};
+use bytes::Bytes;
 use std::sync::atomic::Ordering;
+
+/// Bytes to write.
+#[derive(Clone, Copy)]
+struct Range {
+    source: Source,
+    start: u32,
+    len: u32,
+}
+
+impl Range {
+    /// All of a frame that has a buffer of its own.
+    fn large(round: &mut Round, frame: Bytes) -> Self {
+        let len = frame.len() as u32;
+        Self {
+            source: Source::Large(round.keep(frame)),
+            start: 0,
+            len,
+        }
+    }
+
+    /// A frame that others may keep: copied if it is small, so that it merges with its neighbours.
+    fn shared(round: &mut Round, frame: &Bytes) -> Self {
+        if frame.len() >= LARGE {
+            return Self::large(round, frame.clone());
+        }
+        let start = round.local.len() as u32;
+        round.local.extend_from_slice(frame);
+        Self {
+            source: Source::Local,
+            start,
+            len: frame.len() as u32,
+        }
+    }
+}
+
+/// What a publish sends.
+enum Published<'a> {
+    /// The same to all.
+    Plain(Range),
+    /// To each as it has agreed.
+    Compressed {
+        publication: &'a Publication,
+        /// What this thread has met, by window; the last is the frame for sockets without compression.
+        known: &'a mut [Option<Range>; 17],
+    },
+}
+
+/// The frame of a publication for one socket.
+fn frame_for(
+    contexts: &mut Contexts,
+    round: &mut Round,
+    deflate: Option<&mut SocketDeflate>,
+    publication: &Publication,
+    known: &mut [Option<Range>; 17],
+) -> Range {
+    let window = match &deflate {
+        None => Some(16),
+        Some(deflate) => deflate.shared_window().map(usize::from),
+    };
+    let Some(window) = window else {
+        let (opcode, payload) = (publication.opcode(), publication.payload());
+        return put_frame(contexts, round, deflate, opcode, payload);
+    };
+    *known[window].get_or_insert_with(|| {
+        let frame = if window == 16 {
+            publication.plain()
+        } else {
+            contexts.shared_frame(window as u8, publication)
+        };
+        Range::shared(round, frame)
+    })
+}
+
+/// Makes a frame of a message for one socket, compressed as it has agreed.
+fn put_frame(
+    contexts: &mut Contexts,
+    round: &mut Round,
+    deflate: Option<&mut SocketDeflate>,
+    opcode: Opcode,
+    payload: &[u8],
+) -> Range {
+    if payload.len() >= LARGE {
+        let mut frame = Vec::new();
+        contexts.put_frame(deflate, opcode, payload, &mut frame);
+        return Range::large(round, frame.into());
+    }
+    let start = round.local.len();
+    contexts.put_frame(deflate, opcode, payload, &mut round.local);
+    Range {
+        source: Source::Local,
+        start: start as u32,
+        len: (round.local.len() - start) as u32,
+    }
+}
 
 impl IoThread {
     pub(super) fn apply(&mut self, env: usize, batch: &mut CommandBatch) {
@@ -17,33 +113,62 @@ impl IoThread {
         for command in commands.drain(..) {
             match command {
                 Command::Send { slot, start, len } => {
-                    self.send(slot, Source::Batch, start, len, bytes);
+                    let source = Source::Batch;
+                    self.send(slot, Range { source, start, len }, bytes);
                 }
                 Command::SendLarge { slot, frame, rest } => {
                     if rest {
                         self.send_rest(slot, *frame);
                     } else {
-                        let len = frame.len() as u32;
-                        let index = self.round.keep(*frame);
-                        self.send(slot, Source::Large(index), 0, len, bytes);
+                        let range = Range::large(&mut self.round, *frame);
+                        self.send(slot, range, bytes);
                     }
                 }
+                Command::SendCompressed {
+                    slot,
+                    opcode,
+                    start,
+                    len,
+                } => {
+                    let payload = &bytes[start as usize..(start + len) as usize];
+                    self.send_compressed(slot, opcode, payload, bytes);
+                }
+                Command::SendLargeCompressed {
+                    slot,
+                    opcode,
+                    payload,
+                } => self.send_compressed(slot, opcode, &payload, bytes),
                 Command::Publish {
                     topic,
                     except,
                     start,
                     len,
                 } => {
-                    self.publish(env, topic, except, Source::Batch, start, len, bytes);
+                    let range = Range {
+                        source: Source::Batch,
+                        start,
+                        len,
+                    };
+                    self.publish(env, topic, except, &mut Published::Plain(range), bytes);
                 }
                 Command::PublishLarge {
                     topic,
                     except,
                     frame,
                 } => {
-                    let len = frame.len() as u32;
-                    let index = self.round.keep(*frame);
-                    self.publish(env, topic, except, Source::Large(index), 0, len, bytes);
+                    let range = Range::large(&mut self.round, *frame);
+                    self.publish(env, topic, except, &mut Published::Plain(range), bytes);
+                }
+                Command::PublishCompressed {
+                    topic,
+                    except,
+                    publication,
+                } => {
+                    let mut published = Published::Compressed {
+                        publication: &publication,
+                        known: &mut [None; 17],
+                    };
+                    self.publish(env, topic, except, &mut published, bytes);
                 }
                 Command::Subscribe { slot, topic } => {
                     if self.connection(slot).is_some() {
@@ -95,7 +220,7 @@ impl IoThread {
         }
     }
 
-    fn send(&mut self, slot: u32, source: Source, start: u32, len: u32, batch: &[u8]) {
+    fn send(&mut self, slot: u32, range: Range, batch: &[u8]) {
         let now = self.wheel.now();
         let Some(connection) = at(&mut self.slots, slot) else {
             return;
@@ -104,8 +229,32 @@ impl IoThread {
             && socket.accepts()
         {
             connection.active = now;
-            self.round.add(slot, socket, source, start, len, batch);
+            self.round
+                .add(slot, socket, range.source, range.start, range.len, batch);
         }
+    }
+
+    /// JavaScript has counted the payload; from here on it is the frame that counts.
+    fn send_compressed(&mut self, slot: u32, opcode: Opcode, payload: &[u8], batch: &[u8]) {
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let Phase::Socket(socket) = &mut connection.phase else {
+            return;
+        };
+        // A compressor whose message is not sent would be ahead of the peer's.
+        if !socket.accepts() {
+            return;
+        }
+        let frame = put_frame(
+            &mut self.deflate,
+            &mut self.round,
+            socket.deflate.as_mut(),
+            opcode,
+            payload,
+        );
+        socket.settled += payload.len() as i64 - i64::from(frame.len);
+        self.send(slot, frame, batch);
     }
 
     /// Bytes of `Round::local`, which JavaScript has not counted.
@@ -113,7 +262,8 @@ impl IoThread {
         if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
             socket.settled -= i64::from(len);
         }
-        self.send(slot, Source::Local, start, len, batch);
+        let source = Source::Local;
+        self.send(slot, Range { source, start, len }, batch);
     }
 
     /// The rest of a frame that the JavaScript thread has begun to write.
@@ -131,19 +281,15 @@ impl IoThread {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a range is three of them")]
     fn publish(
         &mut self,
         env: usize,
         topic: u32,
         except: u32,
-        source: Source,
-        start: u32,
-        len: u32,
+        published: &mut Published<'_>,
         batch: &[u8],
     ) {
         let now = self.wheel.now();
-        let size = i64::from(len);
         let mut overflowed = Vec::new();
         for slot in self.envs[env].topics.members(topic) {
             if slot == except && except != NOBODY {
@@ -170,7 +316,20 @@ impl IoThread {
                 }
             }
             connection.active = now;
-            socket.settled -= size;
+            let Range { source, start, len } = match published {
+                Published::Plain(range) => *range,
+                Published::Compressed { publication, known } => {
+                    let deflate = socket.deflate.as_mut();
+                    frame_for(
+                        &mut self.deflate,
+                        &mut self.round,
+                        deflate,
+                        publication,
+                        known,
+                    )
+                }
+            };
+            socket.settled -= i64::from(len);
             self.round.add(slot, socket, source, start, len, batch);
             if !socket.outbox.is_empty() {
                 connection.shared.set_settled(socket.settled);

@@ -1,10 +1,11 @@
 //! A connection as its I/O thread holds it: an HTTP connection until the 101, then a WebSocket.
 
+use crate::hub::deflate::SocketDeflate;
 use crate::hub::http::Exchange;
 use crate::hub::server::Server;
 use crate::session::transport::{Accepted, ReadHalf, Transport};
 use crate::session::{Outbox, SocketShared};
-use crate::wire::{Decoder, ProtocolError};
+use crate::wire::{Decoder, Deflate, ProtocolError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
@@ -93,6 +94,8 @@ pub struct SocketPhase {
     pub id: u32,
     /// Frames out of bytes.
     pub decoder: Decoder,
+    /// Compression, if it was agreed on.
+    pub(crate) deflate: Option<SocketDeflate>,
     /// What the kernel has not taken.
     pub outbox: Outbox,
     /// First and last node of what is to be written in this round; `NONE` when there is nothing.
@@ -166,10 +169,11 @@ pub const NONE: u32 = u32::MAX;
 impl SocketPhase {
     /// A socket whose 101 has not been written.
     #[must_use]
-    pub fn new(id: u32) -> Self {
+    pub fn new(id: u32, deflate: Option<Deflate>) -> Self {
         Self {
             id,
-            decoder: Decoder::new(false),
+            decoder: Decoder::new(deflate.is_some()),
+            deflate: deflate.map(SocketDeflate::new),
             outbox: Outbox::default(),
             head: NONE,
             tail: NONE,

@@ -16,7 +16,7 @@ use crate::session::command::Response;
 use crate::session::event::{BodyChunk, RequestHead};
 use crate::session::tls::TlsRead;
 use crate::session::{Event, ReadHalf, Request, SocketShared};
-use crate::wire::{Handshake, accept_key, classify};
+use crate::wire::{Deflate, Handshake, accept_key, classify};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http_body::{Body, Frame};
@@ -41,6 +41,8 @@ pub struct Exchange {
     pub(super) serial: u32,
     /// Sec-WebSocket-Key of a good handshake.
     pub(super) key: Option<Box<str>>,
+    /// The compression that a socket will have.
+    pub(super) deflate: Option<Deflate>,
     pub(super) is_head: bool,
     /// JavaScript's answer, until hyper takes it.
     pub(super) response: Option<Box<Response>>,
@@ -309,6 +311,12 @@ impl IoThread {
         };
         let key =
             (handshake == 1).then(|| field(&header::SEC_WEBSOCKET_KEY).unwrap_or_default().into());
+        let deflate = if handshake == 1 {
+            let options = connection.server.config.deflate();
+            extensions(&head.headers).and_then(|offers| options.negotiate(&offers))
+        } else {
+            None
+        };
         let (env, server, shared) = (
             connection.env,
             connection.server.id,
@@ -325,6 +333,7 @@ impl IoThread {
             target: target(&head.uri),
             fields: fields(&head.headers),
             handshake,
+            deflates: deflate.is_some(),
             flags: u32::from(has_body) | u32::from(!http11) << 1,
         };
         self.envs[env]
@@ -336,6 +345,7 @@ impl IoThread {
             phase.exchange = Some(Box::new(Exchange {
                 serial,
                 key,
+                deflate,
                 is_head: head.method == http::Method::HEAD,
                 response: None,
                 answered: false,
@@ -535,20 +545,20 @@ fn upgrade(
         return;
     };
     let env = connection.env;
-    let key = match &mut connection.phase {
+    let agreed = match &mut connection.phase {
         Phase::Http(phase) => phase
             .exchange
             .take_if(|exchange| exchange.serial == serial)
-            .and_then(|e| e.key),
+            .and_then(|exchange| Some((exchange.key?, exchange.deflate))),
         _ => None,
     };
-    let Some(key) = key else {
+    let Some((key, deflate)) = agreed else {
         // The client has left: its request is over, and the socket never was one. The slot waits for `Release`.
         io.envs[env].batch.push_close(id, 1006, "");
         io.flush_soon();
         return;
     };
-    let mut socket = SocketPhase::new(id);
+    let mut socket = SocketPhase::new(id, deflate);
     let mut head = Vec::with_capacity(256 + lines.len());
     head.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     head.extend_from_slice(lines);
@@ -561,6 +571,9 @@ fn upgrade(
         head.extend_from_slice(b"Sec-WebSocket-Protocol: ");
         head.extend_from_slice(protocol);
         head.extend_from_slice(b"\r\n");
+    }
+    if let Some(deflate) = deflate {
+        let _ = write!(head, "Sec-WebSocket-Extensions: {}\r\n", deflate.answer());
     }
     if !has_line(lines, b"date:") {
         let _ = write!(head, "Date: {date}\r\n");
@@ -591,7 +604,7 @@ fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     head.extend_from_slice(&response.lines);
     head.extend_from_slice(b"Connection: close\r\n\r\n");
-    let mut socket = SocketPhase::new(u32::MAX);
+    let mut socket = SocketPhase::new(u32::MAX, None);
     socket.outbox.push(&head);
     socket.released = true;
     socket.state = SocketState::Closing {
@@ -611,6 +624,17 @@ fn target(uri: &http::Uri) -> Box<str> {
         (None, Some(path)) if uri.authority().is_none() => path.as_str().into(),
         _ => uri.to_string().into(),
     }
+}
+
+/// What extensions are offered, all lines in one.
+fn extensions(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
+    let mut all = lines.next()?.to_str().ok()?.to_owned();
+    for line in lines {
+        all.push(',');
+        all.push_str(line.to_str().ok()?);
+    }
+    Some(all)
 }
 
 /// Whether a line of a head begins with this (lower-case) name.

@@ -8,6 +8,7 @@
 //! await, and never while hyper runs, whose callbacks borrow it themselves.
 
 use crate::hub::connection::{Connection, HttpPhase, Incoming, Phase, SocketState, Stream, at};
+use crate::hub::deflate::Contexts;
 use crate::hub::env::EnvPort;
 use crate::hub::http;
 use crate::hub::listener::Listener;
@@ -17,7 +18,6 @@ use crate::hub::topics::Topics;
 use crate::hub::wheel::Wheel;
 use crate::hub::writer::Round;
 use crate::session::{CommandBatch, Event, EventBatch, SocketShared, Transport, tls};
-use crate::wire::Frame;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(crate) struct IoThread {
     pub(crate) index: usize,
     pub(crate) handle: Arc<IoHandle>,
     pub(crate) scratch: Box<[u8]>,
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) deflate: Contexts,
     pub(crate) slots: Vec<Option<Box<Connection>>>,
     free: Vec<u32>,
     pub(crate) envs: Vec<Env>,
@@ -175,7 +175,7 @@ impl IoThread {
             index,
             handle,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
-            frames: Vec::new(),
+            deflate: Contexts::default(),
             slots: Vec::new(),
             free: Vec::new(),
             envs: Vec::new(),

@@ -3,6 +3,7 @@
 mod closing;
 mod commands;
 pub mod connection;
+mod deflate;
 pub mod env;
 mod field_case;
 pub mod http;

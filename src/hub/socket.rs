@@ -166,68 +166,91 @@ impl IoThread {
         let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
-        let Connection {
-            phase,
-            server,
-            env,
-            active,
-            ..
-        } = connection;
-        let Phase::Socket(socket) = phase else { return };
+        let env = connection.env;
+        let Phase::Socket(socket) = &mut connection.phase else {
+            return;
+        };
         if !matches!(socket.state, SocketState::Open) {
             return;
         }
-        *active = now;
+        connection.active = now;
         socket.pinged = false;
-        let config = &server.config;
-        let limits = Limits {
-            max_payload_length: config.max_payload_length.load(Ordering::Relaxed),
-        };
-        let wants_messages = config.wants_messages.load(Ordering::Relaxed);
-        let id = socket.id;
-        let env = *env;
-        let batch = &mut self.envs[env].batch;
-        let mut frames = std::mem::take(&mut self.frames);
-        let result =
-            socket
-                .decoder
-                .decode(&self.scratch[..n], limits, &mut batch.arena, &mut |frame| {
-                    frames.push(frame);
-                });
+        let scratch = std::mem::take(&mut self.scratch);
+        let mut input = &scratch[..n];
         // A pong may not overtake the answers to messages in front of its ping, nor follow a close among them: behind
         // messages it is JavaScript's turn first.
         let mut behind_messages = false;
-        for frame in frames.drain(..) {
-            let kind = match frame.kind {
-                FrameKind::Text { ascii: true } => MessageKind::Ascii,
-                FrameKind::Text { ascii: false } => MessageKind::Utf8,
-                FrameKind::Binary => MessageKind::Binary,
-                FrameKind::Ping | FrameKind::Pong | FrameKind::Close => {
-                    self.control(slot, &frame, behind_messages);
-                    continue;
-                }
-            };
-            if wants_messages {
-                behind_messages = true;
-                let batch = &mut self.envs[env].batch;
-                match frame.payload {
-                    Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
-                    Payload::Owned(payload) => batch.push_large(id, kind, payload),
+        loop {
+            match self.next_control(slot, &mut input, &mut behind_messages) {
+                Ok(Some(frame)) => self.control(slot, &frame, behind_messages),
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse(slot, error);
+                    break;
                 }
             }
         }
-        self.frames = frames;
-        if let Err(error) = result {
-            self.end_socket(slot, 1006, error.reason(), Farewell::Error(error));
-        }
+        self.scratch = scratch;
         let batch = &mut self.envs[env].batch;
         if batch.arena.len() > HAND_OVER || crate::session::Batch::weight(batch) > 2 * HAND_OVER {
             let env = &mut self.envs[env];
             env.port.post_events(self.index, &mut env.batch);
         } else if batch.events.is_empty() {
-            batch.arena.clear();
+            batch.clear();
         }
         self.flush_soon();
+    }
+
+    /// Puts messages into the batch, up to the next control frame, which is returned. Sets `any` if there were some.
+    fn next_control(
+        &mut self,
+        slot: u32,
+        input: &mut &[u8],
+        any: &mut bool,
+    ) -> Result<Option<Frame>, ProtocolError> {
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return Ok(None);
+        };
+        let Connection {
+            phase, server, env, ..
+        } = connection;
+        let Phase::Socket(socket) = phase else {
+            return Ok(None);
+        };
+        let config = &server.config;
+        let limits = Limits {
+            max_payload_length: config.max_payload_length.load(Ordering::Relaxed),
+        };
+        let wanted = config.wants_messages.load(Ordering::Relaxed);
+        let id = socket.id;
+        let batch = &mut self.envs[*env].batch;
+        while let Some(frame) = socket.decoder.next(input, limits, &mut batch.arena)? {
+            let (kind, checked) = match frame.kind {
+                FrameKind::Text { ascii } => (MessageKind::Latin1, ascii),
+                FrameKind::Binary => (MessageKind::Binary, true),
+                FrameKind::Ping | FrameKind::Pong | FrameKind::Close => return Ok(Some(frame)),
+            };
+            let payload = if frame.compressed {
+                let limit = limits.max_payload_length;
+                let deflate = socket.deflate.as_mut();
+                let arena = &mut batch.arena;
+                self.deflate.inflate(deflate, frame.payload, limit, arena)?
+            } else {
+                frame.payload
+            };
+            match payload {
+                // Text that was compressed has not been looked at.
+                Payload::Arena { start, .. } if !checked => batch.push_text(id, start)?,
+                Payload::Owned(payload) if !checked => batch.push_large_text(id, payload)?,
+                Payload::Arena { start, len } => batch.push_message(id, kind, start, len),
+                Payload::Owned(payload) => batch.push_large(id, kind, payload),
+            }
+            if !wanted {
+                batch.events.pop();
+            }
+            *any |= wanted;
+        }
+        Ok(None)
     }
 
     fn control(&mut self, slot: u32, frame: &Frame, behind_messages: bool) {

@@ -1,7 +1,10 @@
 //! Commands out: what a JavaScript thread wants of an I/O thread, applied strictly in call order.
 
+use super::Publication;
 use super::mailbox::Batch;
+use crate::wire::Opcode;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// From this many bytes on a payload travels in a buffer of its own instead of the batch's.
 pub const LARGE: usize = 64 << 10;
@@ -27,6 +30,26 @@ pub enum Command {
         /// Whether its beginning has already been written by the JavaScript thread.
         rest: bool,
     },
+    /// Compress a message and write it to a socket.
+    SendCompressed {
+        /// The connection's slot.
+        slot: u32,
+        /// Text or binary.
+        opcode: Opcode,
+        /// Start of the payload in the batch's bytes.
+        start: u32,
+        /// Length of the payload in bytes.
+        len: u32,
+    },
+    /// The same with a large message.
+    SendLargeCompressed {
+        /// The connection's slot.
+        slot: u32,
+        /// Text or binary.
+        opcode: Opcode,
+        /// The payload.
+        payload: Box<Bytes>,
+    },
     /// Write these bytes to every subscriber of a topic.
     Publish {
         /// The topic.
@@ -46,6 +69,15 @@ pub enum Command {
         except: u32,
         /// The frame.
         frame: Box<Bytes>,
+    },
+    /// Write a message to every subscriber of a topic, to each as it has agreed to be sent it.
+    PublishCompressed {
+        /// The topic.
+        topic: u32,
+        /// The slot that does not get it, or [`NOBODY`].
+        except: u32,
+        /// The message.
+        publication: Arc<Publication>,
     },
     /// The socket receives what is published to the topic from now on.
     Subscribe {
@@ -258,6 +290,7 @@ impl Batch for CommandBatch {
         self.commands
             .extend(other.commands.drain(..).map(|mut command| {
                 if let Command::Send { start, .. }
+                | Command::SendCompressed { start, .. }
                 | Command::Publish { start, .. }
                 | Command::Close { start, .. } = &mut command
                 {

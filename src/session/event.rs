@@ -2,15 +2,17 @@
 
 use super::mailbox::Batch;
 use crate::session::shared::SocketShared;
+use crate::wire::ProtocolError;
+use encoding_rs::mem;
 use std::sync::Arc;
 
 /// What a payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageKind {
-    /// A text message whose bytes are all ASCII.
-    Ascii,
-    /// A text message with at least one byte outside ASCII; valid UTF-8.
-    Utf8,
+    /// A text message, a byte for each character (ISO 8859-1). Strings are made of that or of UTF-16 without decoding.
+    Latin1,
+    /// A text message in UTF-16, in [`EventBatch::wide`]: start and length are in code units.
+    Utf16,
     /// A binary message.
     Binary,
     /// A ping's payload; the pong is already on its way.
@@ -40,6 +42,8 @@ pub struct RequestHead {
     pub fields: Vec<u8>,
     /// What `upgrade()` may do with it: 0 not a handshake, 1 a good one, 2 one with a wrong version.
     pub handshake: u8,
+    /// Whether the socket it may become will compress.
+    pub deflates: bool,
     /// Bit 0: has a body; bit 1: HTTP/1.0.
     pub flags: u32,
 }
@@ -122,6 +126,16 @@ pub enum Event {
     },
 }
 
+/// Appends text as UTF-16; returns how many code units that is.
+fn widen(text: &str, wide: &mut Vec<u16>) -> usize {
+    let from = wide.len();
+    // Never more code units than bytes; the conversion asks for one more.
+    wide.resize(from + text.len() + 1, 0);
+    let len = mem::convert_str_to_utf16(text, &mut wide[from..]);
+    wide.truncate(from + len);
+    len
+}
+
 /// What a body read gave.
 #[derive(Debug)]
 pub enum BodyChunk {
@@ -138,6 +152,8 @@ pub enum BodyChunk {
 pub struct EventBatch {
     /// Payloads.
     pub arena: Vec<u8>,
+    /// Text with characters that a byte cannot hold.
+    pub wide: Vec<u16>,
     /// Records, in order of arrival.
     pub events: Vec<Event>,
     /// Bytes held outside the arena.
@@ -153,6 +169,49 @@ impl EventBatch {
             start: start as u32,
             len: len as u32,
         });
+    }
+
+    /// Adds a text message whose UTF-8 bytes are the arena's from `start` on.
+    ///
+    /// # Errors
+    /// [`ProtocolError::InvalidUtf8`]. Nothing is added then.
+    pub fn push_text(&mut self, id: u32, start: usize) -> Result<(), ProtocolError> {
+        let utf8 = &self.arena[start..];
+        if utf8.is_ascii() {
+            let len = utf8.len();
+            self.push_message(id, MessageKind::Latin1, start, len);
+            return Ok(());
+        }
+        let text = simdutf8::basic::from_utf8(utf8).map_err(|_| ProtocolError::InvalidUtf8)?;
+        if mem::is_str_latin1(text) {
+            let mut latin1 = vec![0; text.len()];
+            let len = mem::convert_utf8_to_latin1_lossy(utf8, &mut latin1);
+            self.arena.truncate(start);
+            self.arena.extend_from_slice(&latin1[..len]);
+            self.push_message(id, MessageKind::Latin1, start, len);
+        } else {
+            let from = self.wide.len();
+            let len = widen(text, &mut self.wide);
+            self.arena.truncate(start);
+            self.push_message(id, MessageKind::Utf16, from, len);
+        }
+        Ok(())
+    }
+
+    /// The same with UTF-8 in a buffer of its own.
+    ///
+    /// # Errors
+    /// As [`EventBatch::push_text`].
+    pub fn push_large_text(&mut self, id: u32, utf8: Vec<u8>) -> Result<(), ProtocolError> {
+        if utf8.is_ascii() {
+            self.push_large(id, MessageKind::Latin1, utf8);
+            return Ok(());
+        }
+        let text = simdutf8::basic::from_utf8(&utf8).map_err(|_| ProtocolError::InvalidUtf8)?;
+        let from = self.wide.len();
+        let len = widen(text, &mut self.wide);
+        self.push_message(id, MessageKind::Utf16, from, len);
+        Ok(())
     }
 
     /// Adds a message that owns its payload.
@@ -193,10 +252,14 @@ impl EventBatch {
     pub fn clear(&mut self) {
         const KEEP: usize = 1 << 20;
         self.arena.clear();
+        self.wide.clear();
         self.events.clear();
         self.outside = 0;
         if self.arena.capacity() > KEEP {
             self.arena = Vec::new();
+        }
+        if self.wide.capacity() > KEEP / size_of::<u16>() {
+            self.wide = Vec::new();
         }
         if self.events.capacity() > KEEP / size_of::<Event>() {
             self.events = Vec::new();
@@ -211,10 +274,18 @@ impl Batch for EventBatch {
 
     fn append(&mut self, other: &mut Self) {
         let base = self.arena.len() as u32;
+        let wide_base = self.wide.len() as u32;
         self.arena.extend_from_slice(&other.arena);
+        self.wide.extend_from_slice(&other.wide);
         self.events.extend(other.events.drain(..).map(|mut event| {
-            if let Event::Message { start, .. } | Event::Close { start, .. } = &mut event {
-                *start += base;
+            match &mut event {
+                Event::Message {
+                    kind: MessageKind::Utf16,
+                    start,
+                    ..
+                } => *start += wide_base,
+                Event::Message { start, .. } | Event::Close { start, .. } => *start += base,
+                _ => {}
             }
             event
         }));
@@ -223,7 +294,10 @@ impl Batch for EventBatch {
     }
 
     fn weight(&self) -> usize {
-        self.arena.len() + self.outside + self.events.len() * size_of::<Event>()
+        self.arena.len()
+            + 2 * self.wide.len()
+            + self.outside
+            + self.events.len() * size_of::<Event>()
     }
 }
 
@@ -235,10 +309,10 @@ mod tests {
     fn appended_records_point_into_the_joined_arena() {
         let mut first = EventBatch::default();
         first.arena.extend_from_slice(b"one");
-        first.push_message(1, MessageKind::Ascii, 0, 3);
+        first.push_message(1, MessageKind::Latin1, 0, 3);
         let mut second = EventBatch::default();
         second.arena.extend_from_slice(b"two");
-        second.push_message(2, MessageKind::Ascii, 0, 3);
+        second.push_message(2, MessageKind::Latin1, 0, 3);
         second.push_close(2, 1000, "bye");
         first.append(&mut second);
         assert!(second.is_empty());
@@ -253,6 +327,66 @@ mod tests {
             })
             .collect();
         assert_eq!(texts, [&b"one"[..], b"two", b"bye"]);
+    }
+
+    #[test]
+    fn text_becomes_what_strings_are_made_of() {
+        let mut joined = EventBatch::default();
+        let texts = [
+            "plain",
+            "caf\u{e9}",
+            "\u{65e5}\u{672c} \u{1f600}",
+            "\u{ff}",
+            "\u{100}",
+        ];
+        for half in [&texts[..2], &texts[2..]] {
+            let mut batch = EventBatch::default();
+            batch.arena.extend_from_slice(b"before");
+            for (id, text) in half.iter().enumerate() {
+                let start = batch.arena.len();
+                batch.arena.extend_from_slice(text.as_bytes());
+                assert_eq!(batch.push_text(id as u32, start), Ok(()));
+            }
+            let large = "\u{416}".repeat(40_000);
+            assert_eq!(batch.push_large_text(9, large.into_bytes()), Ok(()));
+            joined.append(&mut batch);
+        }
+        let seen: Vec<_> = joined
+            .events
+            .iter()
+            .map(|event| {
+                let Event::Message {
+                    kind, start, len, ..
+                } = event
+                else {
+                    panic!("not in the batch: {event:?}");
+                };
+                let range = *start as usize..(*start + *len) as usize;
+                match kind {
+                    MessageKind::Latin1 => {
+                        joined.arena[range].iter().map(|b| char::from(*b)).collect()
+                    }
+                    _ => String::from_utf16_lossy(&joined.wide[range]),
+                }
+            })
+            .collect();
+        let large = "\u{416}".repeat(40_000);
+        let expected = [
+            texts[0], texts[1], &large, texts[2], texts[3], texts[4], &large,
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_no_text() {
+        let mut batch = EventBatch::default();
+        batch.arena.extend_from_slice(b"ok\xc3");
+        assert_eq!(batch.push_text(1, 2), Err(ProtocolError::InvalidUtf8));
+        assert_eq!(
+            batch.push_large_text(1, vec![0xed, 0xa0, 0x80]),
+            Err(ProtocolError::InvalidUtf8)
+        );
+        assert!(batch.is_empty());
     }
 
     #[test]

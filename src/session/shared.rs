@@ -1,9 +1,10 @@
 //! What the JavaScript thread and the I/O thread of a connection both look at, without waiting for each other.
 
 use super::transport::Transport;
+use crate::wire::{DeflateContext, DeflateOptions};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The limits of one server, changeable at any time: they hold for open sockets too.
@@ -23,6 +24,11 @@ pub struct ServerConfig {
     pub http_idle_timeout: AtomicU32,
     /// Largest request body, in bytes.
     pub max_request_body_size: AtomicU64,
+    /// What is sent is compressed with this: 0 nothing, 1 a shared context, 9 to 15 a context of each connection's own
+    /// with a window of so many bits.
+    pub compress: AtomicU8,
+    /// The same for what is received.
+    pub decompress: AtomicU8,
     /// Which events the program has a handler for; others are not sent.
     pub wants_messages: AtomicBool,
     /// See `wants_messages`.
@@ -43,10 +49,28 @@ impl Default for ServerConfig {
             send_pings: AtomicBool::new(true),
             http_idle_timeout: AtomicU32::new(10),
             max_request_body_size: AtomicU64::new(128 << 20),
+            compress: AtomicU8::new(0),
+            decompress: AtomicU8::new(0),
             wants_messages: AtomicBool::new(true),
             wants_pings: AtomicBool::new(false),
             wants_pongs: AtomicBool::new(false),
             wants_drains: AtomicBool::new(false),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// How compression is negotiated.
+    #[must_use]
+    pub fn deflate(&self) -> DeflateOptions {
+        let context = |code: &AtomicU8| match code.load(Ordering::Relaxed) {
+            0 => DeflateContext::Disabled,
+            1 => DeflateContext::Shared,
+            bits => DeflateContext::Dedicated(bits.clamp(9, 15)),
+        };
+        DeflateOptions {
+            compress: context(&self.compress),
+            decompress: context(&self.decompress),
         }
     }
 }

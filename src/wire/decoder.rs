@@ -66,92 +66,98 @@ impl Decoder {
         self.header_len == 0 && self.message.is_none() && self.control.is_none()
     }
 
-    /// Decodes all of `input`, and calls `emit` once for each message or control frame that it completes, in order.
+    /// Takes bytes from the front of `input`, up to the end of the next message or control frame, and returns that;
+    /// `None` when all of `input` has been taken.
     ///
-    /// Payloads are appended unmasked to `arena`. After a close frame everything is swallowed, in this call and in
-    /// every later one. Its payload is not looked at: [`parse_close`](super::parse_close) does that.
+    /// The payload is appended unmasked to `arena`, and ends where the arena does. After a close frame everything is
+    /// swallowed, in this call and in every later one. Its payload is not looked at:
+    /// [`parse_close`](super::parse_close) does that.
     ///
     /// # Errors
     ///
-    /// The first violation of the protocol, as soon as the byte that makes it one has been read. What came before it
-    /// has been emitted; behind that, `arena` may hold bytes that belong to nothing. Later calls return the same error.
-    pub fn decode(
+    /// The first violation of the protocol, as soon as the byte that makes it one has been read; behind that, `arena`
+    /// may hold bytes that belong to nothing. Later calls return the same error.
+    #[inline]
+    pub fn next(
         &mut self,
-        input: &[u8],
+        input: &mut &[u8],
         limits: Limits,
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<Option<Frame>, ProtocolError> {
         match self.state {
             State::Open => {}
-            State::Closed => return Ok(()),
+            State::Closed => {
+                *input = &[];
+                return Ok(None);
+            }
             State::Failed(error) => return Err(error),
         }
-        let result = self.decode_open(input, limits, arena, emit);
+        let result = self.next_open(input, limits, arena);
         if let Err(error) = result {
             self.end(State::Failed(error));
         }
         result
     }
 
-    fn decode_open(
+    #[inline]
+    fn next_open(
         &mut self,
-        input: &[u8],
+        input: &mut &[u8],
         limits: Limits,
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<(), ProtocolError> {
-        let mut rest = input;
-        if !self.is_idle() {
-            rest = self.finish_partial(rest, limits, arena, emit)?;
+    ) -> Result<Option<Frame>, ProtocolError> {
+        if !self.is_idle()
+            && let Some(frame) = self.finish_partial(input, limits, arena)?
+        {
+            return Ok(Some(frame));
         }
-        while !rest.is_empty() && matches!(self.state, State::Open) {
-            let Some((header, payload)) = FrameHeader::parse(rest, self.rsv1_allowed)? else {
-                self.keep(rest);
-                return Ok(());
+        while !input.is_empty() {
+            let Some((header, payload)) = FrameHeader::parse(input, self.rsv1_allowed)? else {
+                self.keep(input);
+                *input = &[];
+                return Ok(None);
             };
-            rest = self.frame(header, payload, limits, arena, emit)?;
+            *input = payload;
+            if let Some(frame) = self.frame(header, input, limits, arena)? {
+                return Ok(Some(frame));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Goes on inside the payload or the header that the last call ended in, if it did, up to the next frame.
     #[inline(never)]
-    fn finish_partial<'a>(
+    fn finish_partial(
         &mut self,
-        input: &'a [u8],
+        input: &mut &[u8],
         limits: Limits,
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<&'a [u8], ProtocolError> {
+    ) -> Result<Option<Frame>, ProtocolError> {
         if self.control.is_some() {
-            return Ok(self.control_payload(input, arena, emit));
+            return Ok(self.control_payload(input, arena));
         }
         if self
             .message
             .as_ref()
             .is_some_and(|message| message.awaits_payload())
         {
-            return self.message_payload(input, arena, emit);
+            return self.message_payload(input, arena);
         }
         if self.header_len == 0 {
-            return Ok(input);
+            return Ok(None);
         }
         match self.finish_header(input)? {
-            Some((header, payload)) => self.frame(header, payload, limits, arena, emit),
-            None => Ok(&[]),
+            Some(header) => self.frame(header, input, limits, arena),
+            None => Ok(None),
         }
     }
 
-    /// The header whose front was kept, and what is behind it; `None` when the input ends inside it again.
-    fn finish_header<'a>(
-        &mut self,
-        input: &'a [u8],
-    ) -> Result<Option<(FrameHeader, &'a [u8])>, ProtocolError> {
+    /// The header whose front was kept; `None` when the input ends inside it again.
+    fn finish_header(&mut self, input: &mut &[u8]) -> Result<Option<FrameHeader>, ProtocolError> {
         let kept = usize::from(self.header_len);
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let mut len = 0;
-        let front = self.header.iter().take(kept).chain(input);
+        let front = self.header.iter().take(kept).chain(*input);
         for (to, &byte) in bytes.iter_mut().zip(front) {
             *to = byte;
             len += 1;
@@ -159,11 +165,12 @@ impl Decoder {
         let parsed = FrameHeader::parse(&bytes[..len], self.rsv1_allowed)?;
         let Some((header, behind)) = parsed else {
             self.keep(&bytes[..len]);
+            *input = &[];
             return Ok(None);
         };
         self.header_len = 0;
-        let taken = len - behind.len() - kept;
-        Ok(Some((header, &input[taken..])))
+        *input = &input[len - behind.len() - kept..];
+        Ok(Some(header))
     }
 
     /// Keeps the front of a header for the next call. It is shorter than the longest one, or it would be whole.
@@ -174,31 +181,30 @@ impl Decoder {
         self.header_len = front.len() as u8;
     }
 
-    /// Handles one frame, of which `input` holds at least the front of the payload, and returns what is behind it.
+    /// Handles one frame, of which `input` holds at least the front of the payload. Returns what it completes.
     #[inline]
-    fn frame<'a>(
+    fn frame(
         &mut self,
         header: FrameHeader,
-        input: &'a [u8],
+        input: &mut &[u8],
         limits: Limits,
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<&'a [u8], ProtocolError> {
+    ) -> Result<Option<Frame>, ProtocolError> {
         let text = match header.opcode {
             Opcode::Text => true,
             Opcode::Binary => false,
-            Opcode::Continuation => return self.fragment(header, input, limits, arena, emit),
-            Opcode::Ping => return Ok(self.control(FrameKind::Ping, header, input, arena, emit)),
-            Opcode::Pong => return Ok(self.control(FrameKind::Pong, header, input, arena, emit)),
-            Opcode::Close => return Ok(self.control(FrameKind::Close, header, input, arena, emit)),
+            Opcode::Continuation => return self.fragment(header, input, limits, arena),
+            Opcode::Ping => return Ok(self.control(FrameKind::Ping, header, input, arena)),
+            Opcode::Pong => return Ok(self.control(FrameKind::Pong, header, input, arena)),
+            Opcode::Close => return Ok(self.control(FrameKind::Close, header, input, arena)),
         };
         let whole = usize::try_from(header.payload_len)
             .ok()
             .and_then(|len| input.split_at_checked(len));
         let Some((payload, rest)) = whole.filter(|_| header.fin && self.message.is_none()) else {
-            return self.fragment(header, input, limits, arena, emit);
+            return self.fragment(header, input, limits, arena);
         };
-        admit(0, header.payload_len, limits)?;
+        admit(0, &header, limits)?;
         let start = arena.len();
         let ascii = unmask_append(arena, payload, header.key);
         let kind = if text {
@@ -211,61 +217,58 @@ impl Decoder {
         } else {
             FrameKind::Binary
         };
-        emit(Frame {
+        *input = rest;
+        Ok(Some(Frame {
             kind,
             payload: Payload::Arena {
                 start,
                 len: payload.len(),
             },
             compressed: header.rsv1,
-        });
-        Ok(rest)
+        }))
     }
 
     /// A data frame that is not a whole message by itself, or has not arrived whole.
     #[inline(never)]
-    fn fragment<'a>(
+    fn fragment(
         &mut self,
         header: FrameHeader,
-        input: &'a [u8],
+        input: &mut &[u8],
         limits: Limits,
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<&'a [u8], ProtocolError> {
+    ) -> Result<Option<Frame>, ProtocolError> {
         match (header.opcode, &mut self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Opcode::Continuation, Some(message)) => message.resume(&header, limits)?,
             (_, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
             (_, none) => *none = Some(Box::new(Message::begin(&header, limits)?)),
         }
-        self.message_payload(input, arena, emit)
+        self.message_payload(input, arena)
     }
 
-    /// Takes what there is of the current fragment, and emits the message when it is whole.
-    fn message_payload<'a>(
+    /// Takes what there is of the current fragment. Returns the message when it is whole.
+    fn message_payload(
         &mut self,
-        input: &'a [u8],
+        input: &mut &[u8],
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> Result<&'a [u8], ProtocolError> {
+    ) -> Result<Option<Frame>, ProtocolError> {
         let Some(message) = &mut self.message else {
-            return Ok(input);
+            return Ok(None);
         };
-        let rest = message.append(input)?;
-        if let Some(message) = self.message.take_if(|message| message.is_complete()) {
-            emit(message.finish(arena)?);
+        *input = message.append(input)?;
+        match self.message.take_if(|message| message.is_complete()) {
+            Some(message) => Ok(Some(message.finish(arena)?)),
+            None => Ok(None),
         }
-        Ok(rest)
     }
 
-    fn control<'a>(
+    fn control(
         &mut self,
         kind: FrameKind,
         header: FrameHeader,
-        input: &'a [u8],
+        input: &mut &[u8],
         arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> &'a [u8] {
+    ) -> Option<Frame> {
         let (payload, rest) = split_at_most(input, header.payload_len);
         if (payload.len() as u64) < header.payload_len {
             self.control = Some(Box::new(PartialControl {
@@ -274,55 +277,41 @@ impl Decoder {
                 remaining: header.payload_len,
                 payload: Vec::new(),
             }));
-            return self.control_payload(input, arena, emit);
+            return self.control_payload(input, arena);
         }
         let start = arena.len();
         unmask_append(arena, payload, header.key);
-        self.emit_control(kind, start, arena, emit);
-        rest
+        *input = rest;
+        Some(self.control_frame(kind, start, arena))
     }
 
-    /// Takes what there is of the half-read control frame, and emits it when it is whole.
-    fn control_payload<'a>(
-        &mut self,
-        input: &'a [u8],
-        arena: &mut Vec<u8>,
-        emit: &mut impl FnMut(Frame),
-    ) -> &'a [u8] {
-        let Some(control) = &mut self.control else {
-            return input;
-        };
+    /// Takes what there is of the half-read control frame. Returns it when it is whole.
+    fn control_payload(&mut self, input: &mut &[u8], arena: &mut Vec<u8>) -> Option<Frame> {
+        let control = self.control.as_mut()?;
         let (piece, rest) = split_at_most(input, control.remaining);
         unmask_append(&mut control.payload, piece, control.key);
         control.key = turned(control.key, piece.len());
         control.remaining -= piece.len() as u64;
-        if let Some(control) = self.control.take_if(|control| control.remaining == 0) {
-            let start = arena.len();
-            arena.extend_from_slice(&control.payload);
-            self.emit_control(control.kind, start, arena, emit);
-        }
-        rest
+        *input = rest;
+        let control = self.control.take_if(|control| control.remaining == 0)?;
+        let start = arena.len();
+        arena.extend_from_slice(&control.payload);
+        Some(self.control_frame(control.kind, start, arena))
     }
 
-    /// Emits the control frame whose payload is the arena from `start` on.
-    fn emit_control(
-        &mut self,
-        kind: FrameKind,
-        start: usize,
-        arena: &[u8],
-        emit: &mut impl FnMut(Frame),
-    ) {
+    /// The control frame whose payload is the arena from `start` on.
+    fn control_frame(&mut self, kind: FrameKind, start: usize, arena: &[u8]) -> Frame {
         if kind == FrameKind::Close {
             self.end(State::Closed);
         }
-        emit(Frame {
+        Frame {
             kind,
             payload: Payload::Arena {
                 start,
                 len: arena.len() - start,
             },
             compressed: false,
-        });
+        }
     }
 
     /// Enters a final state; what is half read will never be needed.

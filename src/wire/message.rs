@@ -35,7 +35,7 @@ pub enum FrameKind {
 /// Where the payload of a [`Frame`] is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
-    /// In the arena handed to [`Decoder::decode`](super::Decoder::decode).
+    /// In the arena handed to [`Decoder::next`](super::Decoder::next), at its end.
     Arena {
         /// Index of the first byte.
         start: usize,
@@ -44,6 +44,17 @@ pub enum Payload {
     },
     /// In a buffer of its own: a message of at least [`LARGE`] bytes that came in pieces.
     Owned(Vec<u8>),
+}
+
+impl Payload {
+    /// Where the payload begins if it is in `arena`; the arena's end if it is not.
+    #[must_use]
+    pub fn start_in(&self, arena: &[u8]) -> usize {
+        match self {
+            Self::Arena { start, .. } => *start,
+            Self::Owned(_) => arena.len(),
+        }
+    }
 }
 
 /// Bytes from which a message that came in pieces keeps the buffer it was put together in. Below, a copy to the
@@ -85,7 +96,7 @@ enum Kind {
 impl Message {
     /// Starts with the header of a text or binary frame.
     pub(super) fn begin(header: &FrameHeader, limits: Limits) -> Result<Self, ProtocolError> {
-        admit(0, header.payload_len, limits)?;
+        admit(0, header, limits)?;
         let text = header.opcode == Opcode::Text;
         let kind = if text && !header.rsv1 {
             Kind::Text {
@@ -109,7 +120,12 @@ impl Message {
         header: &FrameHeader,
         limits: Limits,
     ) -> Result<(), ProtocolError> {
-        admit(self.payload.len(), header.payload_len, limits)?;
+        let limits = if self.compressed {
+            limits.packed()
+        } else {
+            limits
+        };
+        admit(self.payload.len(), header, limits)?;
         self.fragment = Fragment::new(header);
         Ok(())
     }
@@ -197,12 +213,17 @@ impl Fragment {
     }
 }
 
-/// Whether `claimed` bytes may follow the `received` bytes of a message.
+/// Whether the frame's payload may follow the `received` bytes of a message.
 #[inline]
-pub(super) fn admit(received: usize, claimed: u64, limits: Limits) -> Result<(), ProtocolError> {
+pub(super) fn admit(
+    received: usize,
+    header: &FrameHeader,
+    limits: Limits,
+) -> Result<(), ProtocolError> {
+    let limits = if header.rsv1 { limits.packed() } else { limits };
     // 5.2: the top bit of a 64-bit length must be 0, whatever the limit is.
     let max = limits.max_payload_length.min(u64::MAX >> 1);
-    match (received as u64).checked_add(claimed) {
+    match (received as u64).checked_add(header.payload_len) {
         Some(total) if total <= max => Ok(()),
         _ => Err(ProtocolError::MessageTooBig),
     }
@@ -281,17 +302,31 @@ mod tests {
         let limits = Limits {
             max_payload_length: 10,
         };
+        let too_big = Err(ProtocolError::MessageTooBig);
+        let admit = |received, len, limits| admit(received, &header(false, len), limits);
         assert_eq!(admit(4, 5, limits), Ok(()));
         assert_eq!(admit(4, 6, limits), Ok(()));
-        assert_eq!(admit(4, 7, limits), Err(ProtocolError::MessageTooBig));
-        assert_eq!(
-            admit(4, u64::MAX, limits),
-            Err(ProtocolError::MessageTooBig)
-        );
+        assert_eq!(admit(4, 7, limits), too_big);
+        assert_eq!(admit(4, u64::MAX, limits), too_big);
         assert_eq!(admit(0, u64::MAX >> 1, NO_LIMIT), Ok(()));
-        assert_eq!(
-            admit(0, 1 << 63, NO_LIMIT),
-            Err(ProtocolError::MessageTooBig)
-        );
+        assert_eq!(admit(0, 1 << 63, NO_LIMIT), too_big);
+    }
+
+    #[test]
+    fn compressed_messages_may_be_a_little_longer_on_the_wire() {
+        let limits = Limits {
+            max_payload_length: 1000,
+        };
+        let compressed = |len| FrameHeader {
+            rsv1: true,
+            ..header(false, len)
+        };
+        assert_eq!(admit(0, &compressed(1189), limits), Ok(()));
+        assert!(admit(0, &compressed(1190), limits).is_err());
+        let mut message = Message::begin(&compressed(500), limits).expect("within the limit");
+        assert_eq!(message.append(&[0; 500]), Ok(&[][..]));
+        assert_eq!(message.resume(&header(true, 689), limits), Ok(()));
+        assert!(message.resume(&header(true, 690), limits).is_err());
+        assert!(admit(0, &compressed(u64::MAX), NO_LIMIT).is_err());
     }
 }

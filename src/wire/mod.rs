@@ -1,6 +1,7 @@
-//! Bytes to values and back: the WebSocket protocol (RFC 6455) without sockets, tasks, a clock or Node.
+//! Bytes to values and back: the WebSocket protocol (RFC 6455) and its compression (RFC 7692) without sockets, tasks, a
+//! clock or Node.
 //!
-//! | file | holds | RFC 6455 |
+//! | file | holds | RFC 6455, unless said |
 //! | --- | --- | --- |
 //! | `opcode.rs`, `close_code.rs` | the two registries as checked types | 11.8, 7.4 |
 //! | `header.rs` | [`FrameHeader`]: one frame header and the rules it can be judged by alone | 5.2, 5.5 |
@@ -10,6 +11,8 @@
 //! | `message.rs` | fragments to messages, under [`Limits`] | 5.4 |
 //! | `encoder.rs` | frames to write; a server never masks | 5.1, 5.2 |
 //! | `handshake.rs` | the WebSocket part of the opening handshake | 4.2 |
+//! | `extension.rs` | the negotiation of permessage-deflate: [`DeflateOptions`] and an offer to [`Deflate`] | 9.1; RFC 7692, 7.1 |
+//! | `deflate.rs` | [`Deflater`], [`ShortDeflater`], [`Inflater`]: payloads to compressed payloads and back | RFC 7692, 7.2 |
 //! | `limits.rs`, `error.rs` | what a peer may cost, and [`ProtocolError`] for what it did wrong | 7.4.1, 10.4 |
 //!
 //! Every function takes what it works on as an argument, so everything here is tested, fuzzed and run under Miri
@@ -17,8 +20,10 @@
 
 mod close_code;
 mod decoder;
+mod deflate;
 mod encoder;
 mod error;
+mod extension;
 mod handshake;
 mod header;
 mod limits;
@@ -29,10 +34,12 @@ mod utf8;
 
 pub use close_code::{CloseCode, parse_close};
 pub use decoder::Decoder;
+pub use deflate::{Deflater, History, Inflater, ShortDeflater};
 pub use encoder::{
     MAX_HEADER, cut_reason, header_len, put_close, put_frame, put_header, write_header,
 };
 pub use error::ProtocolError;
+pub use extension::{Deflate, DeflateContext, DeflateOptions};
 pub use handshake::{Handshake, accept_key, classify, is_valid_key};
 pub use header::FrameHeader;
 pub use limits::Limits;

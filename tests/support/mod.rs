@@ -446,13 +446,19 @@ pub(crate) fn echo(js: &mut Js, seen: &Seen) {
         }
         Seen::Message {
             id,
-            kind: MessageKind::Ascii | MessageKind::Utf8,
+            kind: MessageKind::Latin1 | MessageKind::Utf16,
             payload,
         } => {
             js.send(*id, Opcode::Text, payload);
         }
         _ => {}
     }
+}
+
+/// Text, a byte for each character, as UTF-8.
+fn latin1(bytes: &[u8]) -> Vec<u8> {
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    text.into_bytes()
 }
 
 impl Js {
@@ -490,9 +496,9 @@ impl Js {
         for thread in 0..self.pool.len() {
             let mut batch = EventBatch::default();
             self.port.take_events(self.pool, thread, &mut batch);
-            let EventBatch { arena, events, .. } = &mut batch;
-            for event in events.drain(..) {
-                self.event(thread, event, arena, program);
+            let events = std::mem::take(&mut batch.events);
+            for event in events {
+                self.event(thread, event, &batch, program);
                 if self.lanes.iter().any(|lane| lane.bytes.len() > HAND_OVER) {
                     self.hand_over();
                 }
@@ -501,8 +507,9 @@ impl Js {
         }
     }
 
-    fn event(&mut self, thread: usize, event: Event, arena: &[u8], program: &mut Program) {
-        let bytes = |start: u32, len: u32| arena[start as usize..(start + len) as usize].to_vec();
+    fn event(&mut self, thread: usize, event: Event, batch: &EventBatch, program: &mut Program) {
+        let range = |start: u32, len: u32| start as usize..(start + len) as usize;
+        let bytes = |start: u32, len: u32| batch.arena[range(start, len)].to_vec();
         match event {
             Event::Message {
                 id,
@@ -510,9 +517,23 @@ impl Js {
                 start,
                 len,
             } => {
-                self.message(id, kind, bytes(start, len), program);
+                // As UTF-8 again, for the tests to compare.
+                let payload = match kind {
+                    MessageKind::Latin1 => latin1(&bytes(start, len)),
+                    MessageKind::Utf16 => {
+                        String::from_utf16_lossy(&batch.wide[range(start, len)]).into_bytes()
+                    }
+                    _ => bytes(start, len),
+                };
+                self.message(id, kind, payload, program);
             }
-            Event::LargeMessage { id, kind, payload } => self.message(id, kind, *payload, program),
+            Event::LargeMessage { id, kind, payload } => {
+                let payload = match kind {
+                    MessageKind::Latin1 => latin1(&payload),
+                    _ => *payload,
+                };
+                self.message(id, kind, payload, program);
+            }
             Event::Drain { id } => {
                 if self.is_open(id) {
                     self.tell(program, Seen::Drain { id });

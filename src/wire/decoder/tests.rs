@@ -18,8 +18,7 @@ impl Outcome {
     fn take(&mut self, decoder: &mut Decoder, input: &[u8], limits: Limits) {
         // Not empty, so that a range counted from the wrong end shows.
         let mut arena = b"before".to_vec();
-        let mut frames = Vec::new();
-        let result = decoder.decode(input, limits, &mut arena, &mut |frame| frames.push(frame));
+        let (frames, result) = decode_all(decoder, input, limits, &mut arena);
         assert!(arena.starts_with(b"before"));
         self.frames.extend(frames.into_iter().map(|frame| {
             let payload = match frame.payload {
@@ -29,6 +28,26 @@ impl Outcome {
             (frame.kind, payload, frame.compressed)
         }));
         self.error = result.err();
+    }
+}
+
+/// Everything that comes out of `input`, and how it ends.
+fn decode_all(
+    decoder: &mut Decoder,
+    mut input: &[u8],
+    limits: Limits,
+    arena: &mut Vec<u8>,
+) -> (Vec<Frame>, Result<(), ProtocolError>) {
+    let mut frames = Vec::new();
+    loop {
+        match decoder.next(&mut input, limits, arena) {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => {
+                assert!(input.is_empty(), "left something");
+                return (frames, Ok(()));
+            }
+            Err(error) => return (frames, Err(error)),
+        }
     }
 }
 
@@ -357,7 +376,8 @@ fn large_messages_in_pieces_keep_their_buffer() {
         let mut arena = Vec::new();
         let mut frames = Vec::new();
         for piece in input.chunks(10_000) {
-            let result = decoder.decode(piece, limits, &mut arena, &mut |frame| frames.push(frame));
+            let (more, result) = decode_all(&mut decoder, piece, limits, &mut arena);
+            frames.extend(more);
             assert_eq!(result, Ok(()));
         }
         let payloads: Vec<Payload> = frames.into_iter().map(|frame| frame.payload).collect();
