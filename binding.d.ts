@@ -10,6 +10,29 @@ export interface ListenOptions {
   reusePort?: boolean;
   ipv6Only?: boolean;
   backlog?: number;
+  /** Absent = plain HTTP. */
+  tls?: TlsMaterial;
+}
+
+/** Certificates and keys are DER. */
+export interface TlsMaterial {
+  /** At least one; the first is for clients that name no server, or none of these. */
+  identities: TlsIdentity[];
+  requestCert: boolean;
+  rejectUnauthorized: boolean;
+  /** Who may vouch for clients. */
+  authorities: Uint8Array[];
+  /** Whether clients are told who that is. */
+  namesAuthorities: boolean;
+  onlyTls12: boolean;
+  onlyTls13: boolean;
+}
+
+export interface TlsIdentity {
+  serverName?: string;
+  chain: Uint8Array[];
+  key: Uint8Array;
+  form: "pkcs8" | "pkcs1" | "sec1";
 }
 
 export interface Listening {
@@ -72,7 +95,7 @@ export interface Callbacks {
 
 /** The addon's side of one env (the main thread or a worker). Ids are small integers. */
 export interface Native {
-  /** Binds on the calling thread. Throws an Error with `code`, `errno` and `syscall`. */
+  /** Binds on the calling thread. Throws an Error with `code`, `errno` and `syscall`, or with a `code` that begins with TLS_ before it binds. */
   listen(options: ListenOptions): Listening;
   /** Limits and timers; they apply to existing sockets at once. */
   configure(serverId: number, settings: Settings): void;
@@ -80,6 +103,8 @@ export interface Native {
   setRoutes(serverId: number, table: string, upgrades: boolean): void;
   /** What a static route answers; requests wait for it. */
   setStatic(serverId: number, number: number, status: number, headerLines: string, body: string | Uint8Array | null, close: boolean): void;
+  /** Handshakes to come use this. Throws as `listen` does; false: the server has no TLS. */
+  secure(serverId: number, tls: TlsMaterial): boolean;
   /** Closes the listener and idle keep-alive connections; pending requests finish. */
   stopListening(serverId: number): void;
   /** How many idle connections were closed. */

@@ -380,6 +380,75 @@ export interface ServeBaseOptions<WebSocketData = undefined> {
   reusePort?: boolean;
   /** Makes `::` take IPv6 connections only. @defaultValue false */
   ipv6Only?: boolean;
+  /**
+   * Serves `https:` and `wss:`, with TLS 1.2 and 1.3. An array gives several certificates, each but the first with its
+   * `serverName`; the first is for clients that name no server, or another one. `null`, `false`, `{}` and `[]` mean
+   * plain HTTP. {@link Server.reload} takes new certificates without dropping a connection.
+   *
+   * @defaultValue plain HTTP
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` from `serve` for members of a wrong type, a file that cannot be read, and
+   * for a key or a certificate alone (difference 12)
+   * @throws Error from `serve` when the material is bad: `ERR_OSSL_PEM_NO_START_LINE` (no PEM),
+   * `ERR_OSSL_X509_KEY_VALUES_MISMATCH` (the certificate is another key's), `ERR_OSSL_BAD_DECRYPT` (wrong or missing
+   * passphrase), `ERR_OSSL_UNSUPPORTED` (kind of key); the message says what to do
+   *
+   * @example
+   * ```ts
+   * import { serve } from "ferrows";
+   *
+   * serve({
+   *   port: 443,
+   *   tls: { keyFile: "/etc/ssl/private/example.key", certFile: "/etc/ssl/example-chain.crt" },
+   *   fetch: () => new Response("Hello over TLS"),
+   * });
+   * ```
+   */
+  tls?: TLSOptions | TLSOptions[] | null | false;
+}
+
+/** PEM: its text, or the bytes of it. A `Blob` cannot be read synchronously and throws. */
+export type TLSMaterial = string | ArrayBufferLike | ArrayBufferView;
+
+/** See {@link ServeBaseOptions.tls}. All of it is read during the call. */
+export interface TLSOptions {
+  /** Private key: RSA of 2048 bits or more, EC (P-256, P-384, P-521) or Ed25519; PKCS#8, PKCS#1 or SEC 1. An array goes
+   * with an array in `cert`: the client gets the last pair it can check. */
+  key?: TLSMaterial | TLSMaterial[] | null;
+  /** The certificate, followed by those between it and a root. */
+  cert?: TLSMaterial | TLSMaterial[] | null;
+  /** Who may vouch for clients, with `requestCert`. @defaultValue the authorities that the host brings along */
+  ca?: TLSMaterial | TLSMaterial[] | null;
+  /** Path of a file, instead of `key`. */
+  keyFile?: string | null;
+  /** Path of a file, instead of `cert`. */
+  certFile?: string | null;
+  /** Path of a file, instead of `ca`. */
+  caFile?: string | null;
+  /** Opens an encrypted key. */
+  passphrase?: string | null;
+  /** The host name that this certificate is for; a leading `*` stands for one label. */
+  serverName?: string | null;
+  /** Asks clients for a certificate. Holds for the whole server: from the first object. @defaultValue false */
+  requestCert?: boolean | null;
+  /** With `requestCert`: refuses clients without a certificate, or with one nobody vouches for. @defaultValue true */
+  rejectUnauthorized?: boolean | null;
+  /** Lowest version, as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3. Lower ones act as TLS 1.2 (difference 27).
+   * @defaultValue 0x0303 */
+  minVersion?: number | null;
+  /** Highest version. @defaultValue 0x0304 */
+  maxVersion?: number | null;
+  /** OpenSSL's bits; `SSL_OP_NO_TLSv1_2` (0x08000000) and `SSL_OP_NO_TLSv1_3` (0x20000000) are honoured. */
+  secureOptions?: number | null;
+  /** Checked, without effect: "http/1.1" is what ALPN finds. */
+  ALPNProtocols?: TLSMaterial | null;
+  /** The file must be there, and is not used: no suite needs it. */
+  dhParamsFile?: string | null;
+  /** Without effect. */
+  lowMemoryMode?: boolean | null;
+  /** Without effect: clients cannot renegotiate. */
+  clientRenegotiationLimit?: number | null;
+  /** Without effect. */
+  clientRenegotiationWindow?: number | null;
 }
 
 /**
@@ -842,11 +911,13 @@ export interface Server<WebSocketData = undefined> {
 
   /**
    * Replaces handlers and limits, for existing sockets too, close handlers included. What is not given stays.
-   * `port`, `hostname` and `unix` have no effect.
+   * `port`, `hostname` and `unix` have no effect. New certificates in `tls` are for the handshakes to come, which Bun
+   * does not offer; a server that was started without TLS stays without.
    *
    * @returns the same server
    * @throws TypeError `ERR_MISSING_ARGS` without an argument
-   * @throws TypeError `ERR_INVALID_ARG_TYPE` as {@link serve}; the old handlers then stay in use
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` as {@link serve}, and for `tls` on a server without it; the old handlers
+   * and certificates then stay in use
    *
    * @example
    * ```ts
@@ -904,9 +975,9 @@ export interface Server<WebSocketData = undefined> {
   readonly port: number | undefined;
   /** Host name as given, "localhost" by default; `undefined` on a Unix socket. */
   readonly hostname: string | undefined;
-  /** URL of the server: `http://host:port/`, `unix://path` or `abstract://name/`. The same object at each read. */
+  /** URL of the server: `http://host:port/` (or `https:`), `unix://path` or `abstract://name/`. The same object at each read. */
   readonly url: URL;
-  /** "http"; "https" comes with TLS. */
+  /** "https" with the option `tls`, otherwise "http". */
   readonly protocol: "http" | "https" | null;
   /** Whether development mode is on. See {@link ServeBaseOptions.development}. */
   readonly development: boolean;

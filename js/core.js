@@ -1,8 +1,10 @@
 // @ts-check
 // The state of one server, shared by its Server object, its sockets and its requests.
 import { rmSync } from "node:fs";
+import { invalidArgument } from "./errors.js";
 import { N, releaseLoop, retainLoop } from "./native.js";
 import { HTTP_IDLE_TIMEOUT, MAX_REQUEST_BODY_SIZE, nativeSettings, noWebSocket } from "./options.js";
+import { explainTls } from "./tls.js";
 import { TopicTable } from "./topics.js";
 
 /** Servers that are not gone, by the addon's number. @type {Map<number, ServerCore>} */
@@ -18,6 +20,7 @@ export class ServerCore {
     this.listening = listening;
     this.hostname = config.listen.hostname ?? "localhost";
     this.isUnix = config.listen.unix !== undefined;
+    this.isSecure = config.handlers.tls !== undefined;
     this.development = config.development;
     this.name = config.id;
 
@@ -61,6 +64,8 @@ export class ServerCore {
 
   /** @param {import("./options.js").HandlerConfig} handlers what is undefined stays as it is */
   reload(handlers) {
+    // First: what cannot be used leaves everything as it was.
+    if (handlers.tls !== undefined && !this.isGone) this.secure(handlers.tls);
     this.fetch = handlers.fetch ?? this.fetch;
     this.error = handlers.error ?? this.error;
     this.websocket = handlers.websocket ?? this.websocket;
@@ -71,6 +76,18 @@ export class ServerCore {
     if (this.isGone) return;
     this.configure();
     this.routes?.install(this.id, this.hasWebSocket);
+  }
+
+  /** Gives the handshakes to come other certificates. @param {import("../binding.js").TlsMaterial} tls */
+  secure(tls) {
+    if (!this.isSecure) {
+      throw invalidArgument("reload() cannot turn TLS on: call serve() with tls from the start.");
+    }
+    try {
+      N.secure(this.id, tls);
+    } catch (error) {
+      throw explainTls(error);
+    }
   }
 
   ref() {

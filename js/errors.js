@@ -38,6 +38,16 @@ export function statusNotSendable(status) {
   );
 }
 
+/**
+ * TLS material that cannot be used. The codes are those of the library in Bun.
+ * @param {string} code
+ * @param {string} message
+ * @param {unknown} [cause]
+ */
+export function tlsError(code, message, cause) {
+  return coded(cause === undefined ? new Error(message) : new Error(message, { cause }), code);
+}
+
 /** @param {string} method @param {number} expected @param {number} given */
 export function missingArguments(method, expected, given) {
   return coded(

@@ -31,6 +31,7 @@ export function attach(callbacks) {
     configure: addon.configure,
     setRoutes: addon.setRoutes,
     setStatic: addon.setStatic,
+    secure: addon.secure,
     stopListening: addon.stopListening,
     closeIdle: addon.closeIdle,
     abortRequests: addon.abortRequests,

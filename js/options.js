@@ -3,6 +3,7 @@
 import { invalidArgument, outOfRange } from "./errors.js";
 import { compileRoutes } from "./routes.js";
 import { environment } from "./runtime.js";
+import { parseTls } from "./tls.js";
 
 const MiB = 1024 * 1024;
 const U32_MAX = 2 ** 32 - 1;
@@ -50,6 +51,7 @@ const U32_MAX = 2 ** 32 - 1;
  * @property {WebSocketConfig | undefined} websocket
  * @property {number | undefined} idleTimeout of HTTP connections in seconds; 0 = none
  * @property {number | undefined} maxRequestBodySize bytes
+ * @property {import("../binding.js").TlsMaterial | undefined} tls
  */
 
 /** @typedef {{ listen: ListenConfig, handlers: HandlerConfig, development: boolean, id: string }} ServeConfig */
@@ -92,7 +94,7 @@ export function parseServeOptions(options) {
  */
 export function parseHandlers(options) {
   if (!isObject(options)) throw invalidArgument("Bun.serve expects an object");
-  const { fetch, error, routes, websocket, idleTimeout, maxRequestBodySize } = options;
+  const { fetch, error, routes, websocket, idleTimeout, maxRequestBodySize, tls } = options;
   const router = routes === undefined ? undefined : compileRoutes(routes);
   if (!isNil(fetch) && typeof fetch !== "function") {
     throw invalidArgument("Expected fetch() to be a function");
@@ -107,6 +109,7 @@ export function parseHandlers(options) {
     websocket: isNil(websocket) ? undefined : parseWebSocket(websocket),
     idleTimeout: parseHttpIdleTimeout(idleTimeout),
     maxRequestBodySize: parseBodySize(maxRequestBodySize),
+    tls: parseTls(tls),
   };
 }
 
@@ -163,16 +166,7 @@ function parseBodySize(value) {
 }
 
 /** @param {Bag} options */
-function refuseUnoffered({ tls, http2, http3, h2, h3 }) {
-  if (!isNil(tls) && tls !== false) {
-    if (typeof tls !== "object") throw invalidArgument("TLSOptions must be an object");
-    // {} and [] mean plain HTTP in Bun too.
-    if (Object.values(tls).some((value) => !isNil(value))) {
-      throw invalidArgument(
-        "serve() does not offer tls yet. Put a TLS proxy in front of the server for now.",
-      );
-    }
-  }
+function refuseUnoffered({ http2, http3, h2, h3 }) {
   if (http2 === true || h2 === true) throw invalidArgument("serve() does not offer http2.");
   if (http3 === true || h3 === true) throw invalidArgument("serve() does not offer http3.");
 }

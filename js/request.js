@@ -167,7 +167,7 @@ function urlOf(exchange) {
   const { core } = exchange;
   const host =
     exchange.header("host") || (core.isUnix ? "localhost" : `${core.hostname}:${core.listening.port}`);
-  return `http://${host}${exchange.pathAndQuery}`;
+  return `${core.isSecure ? "https" : "http"}://${host}${exchange.pathAndQuery}`;
 }
 
 /** @param {string} text */

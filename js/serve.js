@@ -6,6 +6,7 @@ import { attach, N } from "./native.js";
 import { parseServeOptions } from "./options.js";
 import { linkRequestClass } from "./request.js";
 import { createServer } from "./server.js";
+import { explainTls } from "./tls.js";
 
 /**
  * Starts a server. It listens when this returns.
@@ -15,15 +16,18 @@ export function serve(options) {
   const config = parseServeOptions(options);
   linkRequestClass();
   attach(callbacks);
-  return createServer(new ServerCore(listen(config.listen), config));
+  return createServer(new ServerCore(listen(config), config));
 }
 
-/** @param {import("./options.js").ListenConfig} where */
-function listen(where) {
+/** @param {import("./options.js").ServeConfig} config */
+function listen({ listen: where, handlers: { tls } }) {
   const { hostname, port, unix, reusePort, ipv6Only } = where;
   try {
-    return unix === undefined ? N.listen({ hostname, port, reusePort, ipv6Only }) : N.listen({ unix });
+    return unix === undefined
+      ? N.listen({ hostname, port, reusePort, ipv6Only, tls })
+      : N.listen({ unix, tls });
   } catch (error) {
-    throw cannotListen(error, where);
+    const explained = explainTls(error);
+    throw explained === error ? cannotListen(error, where) : explained;
   }
 }

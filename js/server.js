@@ -63,8 +63,7 @@ class HTTPServer {
   }
 
   get protocol() {
-    coreOf(this);
-    return "http";
+    return coreOf(this).isSecure ? "https" : "http";
   }
 
   /** @returns {URL} the same object each time */
@@ -222,13 +221,29 @@ class DebugHTTPServer extends HTTPServer {
   }
 }
 
+class HTTPSServer extends HTTPServer {
+  /** @override */
+  get [Symbol.toStringTag]() {
+    return "HTTPSServer";
+  }
+}
+
+class DebugHTTPSServer extends HTTPServer {
+  /** @override */
+  get [Symbol.toStringTag]() {
+    return "DebugHTTPSServer";
+  }
+}
+
 // A server is no constructor's instance in Bun: `server.constructor` is Object.
-Reflect.deleteProperty(HTTPServer.prototype, "constructor");
-Reflect.deleteProperty(DebugHTTPServer.prototype, "constructor");
+for (const { prototype } of [HTTPServer, DebugHTTPServer, HTTPSServer, DebugHTTPSServer]) {
+  Reflect.deleteProperty(prototype, "constructor");
+}
 
 /** @param {ServerCore} core @returns {HTTPServer} */
 export function createServer(core) {
-  const server = new (core.development ? DebugHTTPServer : HTTPServer)(construct, core);
+  const [Plain, Debug] = core.isSecure ? [HTTPSServer, DebugHTTPSServer] : [HTTPServer, DebugHTTPServer];
+  const server = new (core.development ? Debug : Plain)(construct, core);
   core.server = server;
   return server;
 }
@@ -245,8 +260,10 @@ function fetchProblem(core, { length, 0: request }) {
 }
 
 /** @param {ServerCore} core */
-function urlOf({ hostname, listening: { path, port } }) {
+function urlOf({ hostname, isSecure, listening: { path, port } }) {
   if (path?.startsWith("\0")) return new URL(`abstract://${encodeURIComponent(path.slice(1))}/`);
   if (path !== undefined) return new URL(`unix://${path}`);
-  return new URL(`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`);
+  return new URL(
+    `${isSecure ? "https" : "http"}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`,
+  );
 }

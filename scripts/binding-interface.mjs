@@ -12,7 +12,7 @@ export const functions = [
   {
     name: "listen",
     signature: "(options: ListenOptions): Listening",
-    doc: "Binds on the calling thread. Throws an Error with `code`, `errno` and `syscall`.",
+    doc: "Binds on the calling thread. Throws an Error with `code`, `errno` and `syscall`, or with a `code` that begins with TLS_ before it binds.",
   },
   {
     name: "configure",
@@ -29,6 +29,11 @@ export const functions = [
     signature:
       "(serverId: number, number: number, status: number, headerLines: string, body: string | Uint8Array | null, close: boolean): void",
     doc: "What a static route answers; requests wait for it.",
+  },
+  {
+    name: "secure",
+    signature: "(serverId: number, tls: TlsMaterial): boolean",
+    doc: "Handshakes to come use this. Throws as `listen` does; false: the server has no TLS.",
   },
   {
     name: "stopListening",
@@ -201,6 +206,29 @@ export interface ListenOptions {
   reusePort?: boolean;
   ipv6Only?: boolean;
   backlog?: number;
+  /** Absent = plain HTTP. */
+  tls?: TlsMaterial;
+}
+
+/** Certificates and keys are DER. */
+export interface TlsMaterial {
+  /** At least one; the first is for clients that name no server, or none of these. */
+  identities: TlsIdentity[];
+  requestCert: boolean;
+  rejectUnauthorized: boolean;
+  /** Who may vouch for clients. */
+  authorities: Uint8Array[];
+  /** Whether clients are told who that is. */
+  namesAuthorities: boolean;
+  onlyTls12: boolean;
+  onlyTls13: boolean;
+}
+
+export interface TlsIdentity {
+  serverName?: string;
+  chain: Uint8Array[];
+  key: Uint8Array;
+  form: "pkcs8" | "pkcs1" | "sec1";
 }
 
 export interface Listening {

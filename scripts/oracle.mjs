@@ -30,7 +30,7 @@ if (!existsSync(path.join(probe, "probe.mjs"))) {
   console.log("not run: ../shared/oracle is not there");
   process.exit(NOT_RUN);
 }
-const FILES = /^(10|20|30|40|50|60|70|80|90|97|99)-/;
+const FILES = /^(10|20|30|40|50|60|70|80|90|95|97|99)-/;
 /** Of file 80 only the scenarios about requests, responses and routes are asked. */
 const UNASKED = /^server\//;
 const work = inRoot(".cache", "oracle");

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { main } from "./runner.mjs";
-import { fail, filesBelow, inRoot, requireNode, run } from "./support.mjs";
+import { answers, fail, filesBelow, inRoot, requireNode, run } from "./support.mjs";
 
 requireNode();
 if (!process.argv.includes("--list")) await installTools();
@@ -64,6 +64,13 @@ const suites = [
     what: "the probe's answers against Bun's",
     ...script("scripts/oracle.mjs", "--slow", "--deno"),
     seconds: 900,
+  },
+  {
+    name: "openssl",
+    what: "TLS, judged by openssl s_client",
+    ...nodeTests("__test__/openssl"),
+    seconds: 180,
+    missing: () => (answers("openssl", ["version"]) ? undefined : "openssl is not installed"),
   },
   { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
   { name: "teardown", what: "exits and terminated workers", ...nodeTests("__test__/teardown"), seconds: 900 },

@@ -109,7 +109,7 @@ fn echo(js: &mut Js, seen: &Seen) {
         }
         Seen::Message { id, kind, payload } => {
             let opcode = match kind {
-                MessageKind::Ascii | MessageKind::Utf8 => Opcode::Text,
+                MessageKind::Latin1 | MessageKind::Utf16 => Opcode::Text,
                 _ => Opcode::Binary,
             };
             js.send_compressed(*id, opcode, payload);

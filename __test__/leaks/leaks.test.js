@@ -9,6 +9,10 @@ test("100,000 connections leave nothing behind", { skip }, () =>
   measure("closes", 75_000, ({ load }, part) => load.order("connections", part(100_000))),
 );
 
+test("5,000 TLS connections leave nothing behind", { skip }, () =>
+  measure("closes", 2000, ({ load }, part) => load.order("secure", part(5000))),
+);
+
 // One in five is a whole handshake, given up before its answer.
 test("10,000 broken handshakes and requests leave nothing behind", { skip }, () =>
   measure("requests", 2000, ({ load }, part) => load.order("broken", part(10_000))),

@@ -4,6 +4,7 @@
 import { Buffer } from "node:buffer";
 import net from "node:net";
 import process from "node:process";
+import tls from "node:tls";
 import { COMPRESSED, noise, offering, pack } from "../support/deflate.js";
 import { binaryFrame, closeFrame, handshake, textFrame } from "../support/raw-client.js";
 
@@ -26,7 +27,7 @@ const PACKED_BINARY = binaryFrame(pack(Buffer.alloc(500, "seven by seven ")), CO
 const filling = (size) =>
   binaryFrame(pack(Buffer.concat([noise(size / 2), Buffer.alloc(size / 2 + 100, "again and ")])), COMPRESSED);
 
-const port = Number(process.argv[2]);
+const [port, securePort] = process.argv.slice(2).map(Number);
 let opened = 0;
 
 /** @typedef {(socket: net.Socket, index: number) => void} Behaviour   what a client does once it is connected */
@@ -34,6 +35,7 @@ let opened = 0;
 /** @type {Record<string, (count: number) => Promise<unknown>>} */
 const orders = {
   connections: (count) => connections(count, visit),
+  secure: (count) => connections(count, visitSecurely, securePort),
   broken: (count) => connections(count, breakOff),
   aborted: (count) => connections(count, abort),
   requests: (count) => requests(count),
@@ -55,21 +57,22 @@ process.on("message", async (/** @type {{ order: string, count: number }} */ { o
 process.on("disconnect", () => process.exit(0));
 process.send?.({ port });
 
-function connect() {
+/** @param {number} [to] */
+function connect(to = port) {
   const host = process.platform === "linux" ? `127.0.0.${1 + (opened++ % ADDRESSES)}` : "127.0.0.1";
-  const socket = net.connect({ port, host, noDelay: true, autoSelectFamily: false });
+  const socket = net.connect({ port: to, host, noDelay: true, autoSelectFamily: false });
   socket.on("error", () => {}); // Resets are part of the plan.
   return socket;
 }
 
-/** Opens and closes connections, some at a time. @param {number} count @param {Behaviour} behaviour */
-function connections(count, behaviour) {
+/** Opens and closes connections, some at a time. @param {number} count @param {Behaviour} behaviour @param {number} [to] */
+function connections(count, behaviour, to) {
   let started = 0;
   return lanes(PARALLEL, async () => {
     while (started < count) {
       const index = started++;
       await new Promise((resolve) => {
-        const socket = connect();
+        const socket = connect(to);
         socket.once("close", resolve);
         behaviour(socket, index);
       });
@@ -109,6 +112,24 @@ function visitCompressed(socket, index) {
     isFirst = false;
   });
 }
+
+/** The same over TLS; one in six gives up within the handshake. @type {Behaviour} */
+function visitSecurely(socket, index) {
+  if (index % 6 === 4) return void socket.end(Buffer.from([22, 3, 1, 2, 0, 1]));
+  if (index % 6 === 5) return void socket.write(HANDSHAKE, () => socket.resetAndDestroy());
+  // Full handshakes and resumed ones.
+  const session = index % 3 === 0 ? ticket : undefined;
+  const secure = tls.connect({ socket, rejectUnauthorized: false, session });
+  secure.on("error", () => {});
+  secure.on("session", (data) => {
+    ticket = data;
+  });
+  secure.on("close", () => socket.destroy());
+  visit(secure, index % 3);
+}
+
+/** What the last server's session can be resumed with. @type {Buffer | undefined} */
+let ticket;
 
 /** One connection that never becomes a WebSocket. @type {Behaviour} */
 function breakOff(socket, index) {

@@ -73,7 +73,7 @@ export async function measure(unit, least, use) {
 /** @param {(processes: Processes) => Promise<unknown>} use */
 export async function withPeers(use) {
   const server = new Peer("server.js", []);
-  const load = new Peer("load.js", [String(await server.port)]);
+  const load = new Peer("load.js", [String(await server.port), String(await server.securePort)]);
   try {
     await load.port;
     await use({ server, load });
@@ -96,6 +96,8 @@ function describe({ rss, anonymous, heap, heapTotal, external, files }) {
 class Peer {
   /** @type {Promise<number>} */
   port;
+  /** @type {Promise<number>} */
+  securePort;
 
   #process;
   /** @type {Promise<never>} */
@@ -109,7 +111,9 @@ class Peer {
       this.#process.once("exit", (code, signal) => reject(new Error(`${file} ended with ${signal ?? code}`)));
     });
     this.#failed.catch(() => {});
-    this.port = this.#next().then(({ port }) => port);
+    const ports = this.#next();
+    this.port = ports.then(({ port }) => port);
+    this.securePort = ports.then(({ securePort }) => securePort);
   }
 
   /** @param {string} order @param {number} [count] @returns {Promise<any>} */

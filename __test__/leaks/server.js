@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "../../index.js";
+import { identity } from "../support/certificates.js";
 
 /**
  * @typedef {object} Memory
@@ -79,6 +80,15 @@ const handlers = () => ({
 
 const server = serve({ port: 0, hostname: "0.0.0.0", development: false, ...handlers() });
 
+/** The same behind TLS. */
+const secure = serve({
+  port: 0,
+  hostname: "0.0.0.0",
+  development: false,
+  tls: identity("a.test"),
+  ...handlers(),
+});
+
 /** @type {Record<string, (count: number) => unknown>} */
 const orders = {
   reload(count) {
@@ -98,7 +108,7 @@ process.on("message", async (/** @type {{ order: string, count: number }} */ { o
   process.send?.({ answer: await orders[order](count) });
 });
 process.on("disconnect", () => process.exit(0));
-process.send?.({ port: server.port });
+process.send?.({ port: server.port, securePort: secure.port });
 
 /**
  * What is in use when nothing is going on any more but that many sockets.
@@ -109,8 +119,7 @@ process.send?.({ port: server.port });
 async function memory(sockets) {
   const { gc } = /** @type {any} */ (globalThis);
   // Until the others are gone on this side too, and the collector has nothing left to find.
-  for (let i = 0; i < 500 && server.pendingWebSockets + server.pendingRequests > sockets; i++)
-    await sleep(10);
+  for (let i = 0; i < 500 && pending() > sockets; i++) await sleep(10);
   for (let i = 0; i < 5; i++) {
     gc();
     await sleep(50);
@@ -121,6 +130,10 @@ async function memory(sockets) {
     ? 1024 * Number(/^Anonymous:\s+(\d+)/m.exec(readFileSync(rollup, "latin1"))?.[1])
     : 0;
   const files = existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0;
-  const open = server.pendingWebSockets + server.pendingRequests;
-  return { rss, anonymous, heap: heapUsed, heapTotal, external, files, open, counts };
+  return { rss, anonymous, heap: heapUsed, heapTotal, external, files, open: pending(), counts };
+}
+
+function pending() {
+  const each = [server, secure].map((one) => one.pendingWebSockets + one.pendingRequests);
+  return each[0] + each[1];
 }

@@ -3,6 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { identity } from "./certificates.js";
 import { RawClient } from "./raw-client.js";
 import { isBun, runtime, serve } from "./subject.js";
 import { gate, Recorder, within } from "./wait.js";
@@ -26,7 +27,7 @@ import { gate, Recorder, within } from "./wait.js";
  * @property {boolean | null} [sendPings]
  * @property {boolean | null} [publishToSelf]
  *
- * @typedef {import("./raw-client.js").HandshakeOptions & { host?: string, behind?: Uint8Array }} ConnectOptions
+ * @typedef {import("./raw-client.js").HandshakeOptions & { host?: string, secure?: import("node:tls").ConnectionOptions | false, behind?: Uint8Array }} ConnectOptions
  *
  * @typedef {object} ServeOptions
  * @property {(request: Request, server: Server) => any} [fetch]
@@ -48,6 +49,9 @@ import { gate, Recorder, within } from "./wait.js";
 
 const CHILD_LIMIT = 15_000;
 
+/** FERROWS_CONTRACT_TLS=1 runs the tests over TLS. */
+const everywhere = process.env.FERROWS_CONTRACT_TLS ? { tls: identity("a.test") } : {};
+
 export class Fixture {
   /** Row of bun-semantics section 19 that this test stated with `expected`, if any. @type {number | undefined} */
   row;
@@ -60,7 +64,7 @@ export class Fixture {
 
   /** A server on a free port of 127.0.0.1. @param {Record<string, any>} options @returns {Server} */
   serve(options) {
-    const server = serve({ port: 0, hostname: "127.0.0.1", development: false, ...options });
+    const server = serve({ port: 0, hostname: "127.0.0.1", development: false, ...everywhere, ...options });
     this.#servers.push(server);
     return server;
   }
@@ -93,7 +97,7 @@ export class Fixture {
     return this.keep(await RawClient.connect(target, options));
   }
 
-  /** A raw client that has sent nothing yet. @param {any} target @param {{ host?: string }} [options] */
+  /** A raw client that has sent nothing yet. @param {any} target @param {{ host?: string, secure?: import("node:tls").ConnectionOptions | false }} [options] */
   async tcp(target, options) {
     return this.keep(await RawClient.open(target, options));
   }
@@ -165,10 +169,10 @@ export class Fixture {
    *
    * @param {any} target
    * @param {string} head   request line and headers, one a line; Host is added when absent
-   * @param {{ body?: string | Uint8Array }} [options]
+   * @param {{ body?: string | Uint8Array, secure?: import("node:tls").ConnectionOptions | false }} [options]
    */
-  async request(target, head, { body } = {}) {
-    const client = await this.tcp(target);
+  async request(target, head, { body, secure } = {}) {
+    const client = await this.tcp(target, { secure });
     client.write(requestBytes(head, body));
     const response = await client.response({ to: head.split(" ")[0] });
     if (!response) throw new Error(`no response to ${JSON.stringify(head)}: ${client.state}`);

@@ -34,6 +34,19 @@ serve({
   },
 });
 
+// TLS, one certificate or several
+serve({ fetch: () => new Response("x"), tls: { key: "k", cert: new Uint8Array(), passphrase: "p" } });
+serve({
+  fetch: () => new Response("x"),
+  tls: [
+    { keyFile: "k", certFile: "c" },
+    { key: ["k"], cert: ["c"], serverName: "a" },
+  ],
+});
+serve({ fetch: () => new Response("x"), tls: null }).reload({ tls: { key: "k", cert: "c" } });
+// @ts-expect-error a version is a number
+serve({ fetch: () => new Response("x"), tls: { key: "k", cert: "c", minVersion: "TLSv1.3" } });
+
 // every other option
 serve({
   port: "3000",

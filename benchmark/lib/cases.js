@@ -71,6 +71,7 @@ export const metrics = {
  * @property {string[]} load arguments of the load generator
  * @property {string[]} [quick] arguments that take their place with --quick
  * @property {string[]} [server] arguments of the server
+ * @property {string[]} [only] the servers that can do it, where not all can
  * @property {boolean} [free] neither side is bound to a core, and the load sleeps while it waits
  * @property {number} [seconds] measured time, when it is not the usual one
  * @property {Metric[]} metrics the first is the one that charts and summaries show
@@ -78,6 +79,9 @@ export const metrics = {
 
 const { cpu, js, rate, p50, p99, pongP50, pongP99, pongMax, bytes, connects, idleCpu } = metrics;
 const messages = [cpu, js, rate, p50, p99];
+
+/** Servers with Bun's interface. */
+const bunStyle = ["ferrows-node", "ferrows-deno", "bun"];
 
 /** @type {Case[]} */
 export const cases = [
@@ -103,6 +107,22 @@ export const cases = [
     id: "echo-binary",
     title: "Echo: 64 connections, 20 bytes of binary",
     load: ["echo", "--connections", "64", "--size", "20", "--binary"],
+    metrics: messages,
+  },
+  {
+    id: "echo-tls",
+    title: "Echo over TLS 1.3: 64 connections, 20 bytes of text",
+    load: ["echo", "--connections", "64", "--size", "20", "--tls"],
+    server: ["--tls"],
+    only: bunStyle,
+    metrics: messages,
+  },
+  {
+    id: "echo-tls-16k",
+    title: "Echo over TLS 1.3: 64 connections, 16 KiB of text",
+    load: ["echo", "--connections", "64", "--size", "16384", "--tls"],
+    server: ["--tls"],
+    only: bunStyle,
     metrics: messages,
   },
   {
@@ -139,6 +159,15 @@ export const cases = [
     metrics: [bytes, connects, idleCpu],
   },
   {
+    id: "idle-tls",
+    title: "Idle connections over TLS 1.3",
+    load: ["idle", "--connections", "5000", "--tls"],
+    quick: ["idle", "--connections", "1000", "--tls"],
+    server: ["--tls"],
+    only: bunStyle,
+    metrics: [bytes, connects, idleCpu],
+  },
+  {
     id: "ping-blocked",
     title: "Pongs while JavaScript is busy for 200 of every 250 ms",
     load: ["ping"],
@@ -156,4 +185,5 @@ export const smokeCases = [
   ["fanout", "--connections", "8", "--publishers", "4"],
   ["idle", "--connections", "50"],
   ["ping"],
+  ["echo", "--connections", "4", "--tls"],
 ];

@@ -1,5 +1,5 @@
 // @ts-check
-import { ready, work } from "./options.js";
+import { ready, tls, work } from "./options.js";
 
 /**
  * The application for any `serve` with Bun's interface.
@@ -9,6 +9,7 @@ export function start(serve) {
   const server = serve({
     hostname: "127.0.0.1",
     port: 0,
+    tls,
     /** @param {Request} request @param {any} server */
     fetch(request, server) {
       const { pathname } = new URL(request.url);

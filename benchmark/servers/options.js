@@ -3,11 +3,13 @@
 //
 //   --peers DIR  where node_modules with the compared packages is (default: benchmark/)
 //   --work US    each message handler computes for about US microseconds, as an application's own code would
+//   --tls        speaks TLS; only servers with Bun's interface know it
 //   --block      the JavaScript thread is busy for 200 of every 250 ms
 //
 // A server listens on a free port of 127.0.0.1 and prints {"port":N} when it is ready. /echo answers each message
 // with itself; on /room each message goes to every connection of the room, the sender included. No compression, no
 // idle timeout.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
 
@@ -24,6 +26,16 @@ const peers = value("peers");
 export function loadPeer(name) {
   const from = peers === undefined ? import.meta.url : `${peers.replace(/\/+$/, "")}/package.json`;
   return createRequire(from)(name);
+}
+
+/** The `tls` option; undefined without `--tls`. An EC key, as most certificates have today. */
+export const tls = process.argv.includes("--tls")
+  ? { key: certificate("b.test.key"), cert: certificate("b.test.crt") }
+  : undefined;
+
+/** @param {string} name one of the tests' files */
+function certificate(name) {
+  return readFileSync(new URL(`../../__test__/support/certificates/${name}`, import.meta.url), "utf8");
 }
 
 /** The application's own work for one message. */

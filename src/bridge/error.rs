@@ -2,6 +2,7 @@
 
 use super::raw::Js;
 use crate::hub::server::BindError;
+use crate::session::TlsError;
 use std::io;
 
 /// Throws what a bind failed with: an Error with `code`, `syscall` and a negative `errno`, as Node's own.
@@ -23,6 +24,20 @@ pub(super) fn throw_bind(js: Js, error: &BindError) {
         "listen"
     };
     js.set(value, "syscall", js.utf8(syscall.as_bytes()));
+    js.throw(value);
+}
+
+/// Throws what was wrong with TLS material: an Error with a `code` of our own, and which part it was.
+pub(super) fn throw_tls(js: Js, error: TlsError) {
+    let (code, index) = match error {
+        TlsError::Key(index) => ("TLS_KEY", index),
+        TlsError::Mismatch(index) => ("TLS_MISMATCH", index),
+        TlsError::Authority(index) => ("TLS_AUTHORITY", index),
+        TlsError::Nothing => ("TLS_NOTHING", 0),
+    };
+    let value = js.error("the TLS material cannot be used");
+    js.set(value, "code", js.utf8(code.as_bytes()));
+    js.set(value, "index", js.number(index as f64));
     js.throw(value);
 }
 

@@ -162,6 +162,24 @@ impl Js {
         }
     }
 
+    /// The elements of an array; none for anything else.
+    pub(super) fn elements(self, array: Value) -> Vec<Value> {
+        let mut len = 0;
+        // SAFETY: a live handle; for another kind of value the call fails and leaves the length alone.
+        unsafe { sys::napi_get_array_length(self.0, array, &raw mut len) };
+        let element = |index| {
+            let mut value = ptr::null_mut();
+            // SAFETY: as in `set`.
+            let status = unsafe { sys::napi_get_element(self.0, array, index, &raw mut value) };
+            if status == sys::Status::napi_ok {
+                value
+            } else {
+                self.undefined()
+            }
+        };
+        (0..len).map(element).collect()
+    }
+
     pub(super) fn type_of(self, value: Value) -> sys::napi_valuetype {
         let mut kind = sys::ValueType::napi_undefined;
         // SAFETY: a live handle of this scope.

@@ -1,14 +1,15 @@
 //! Listening, limits, and the exchange of requests and responses.
 
 use super::env::{EnvState, JsSocket, PATIENCE};
-use super::error::throw_bind;
+use super::error::{throw_bind, throw_tls};
 use super::lifecycle::guarded;
 use super::raw::{Js, Value};
 use crate::hub::routes::{Content, Routes, StaticRoute, Target};
 use crate::hub::server::{BindError, DEFAULT_BACKLOG, ListenerStart};
 use crate::hub::{Bind, Server};
 use crate::session::command::Response;
-use crate::session::{Command, Request};
+use crate::session::tls_config::{Clients, Identity, KeyForm};
+use crate::session::{Command, Request, TlsConfig, TlsMaterial};
 use bytes::Bytes;
 use napi_sys as sys;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("configure", configure),
     ("setRoutes", set_routes),
     ("setStatic", set_static),
+    ("secure", secure),
     ("stopListening", stop_listening),
     ("closeIdle", close_idle),
     ("abortRequests", abort_requests),
@@ -52,14 +54,26 @@ const MODE_STREAM: u32 = 1;
 const MODE_CLOSE: u32 = 2;
 const MODE_BARE: u32 = 4;
 
-/// `listen({ hostname, port, unix, reusePort, ipv6Only, backlog })`.
+/// `listen({ hostname, port, unix, reusePort, ipv6Only, backlog, tls })`.
 unsafe extern "C" fn listen(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<1>(env, info, |state, [options]| {
         let js = state.js;
+        let material = js.get(options, "tls");
+        let tls = if js.type_of(material) == sys::ValueType::napi_object {
+            match TlsConfig::new(material_of(js, material)) {
+                Ok(config) => Some(config),
+                Err(error) => {
+                    throw_tls(js, error);
+                    return js.undefined();
+                }
+            }
+        } else {
+            None
+        };
         let bind = bind_of(js, options);
         match bind.and_then(|bind| bind.listen()) {
             Ok(bound) => {
-                let server = Server::new(Arc::clone(&state.port));
+                let server = Server::with_tls(Arc::clone(&state.port), tls);
                 let id = server.id;
                 state.pool.listen(ListenerStart {
                     server,
@@ -119,6 +133,54 @@ fn bind_of(js: Js, options: Value) -> Result<Bind, BindError> {
         ipv6_only: js.as_bool(js.get(options, "ipv6Only")),
         backlog,
     })
+}
+
+/// `secure(server, tls)`: new connections begin with this.
+unsafe extern "C" fn secure(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+    guarded::<2>(env, info, |state, [server, material]| {
+        let js = state.js;
+        match TlsConfig::new(material_of(js, material)) {
+            Ok(config) => {
+                let server = Server::find(js.as_u32(server));
+                js.boolean(server.is_some_and(|server| server.set_tls(config)))
+            }
+            Err(error) => {
+                throw_tls(js, error);
+                js.undefined()
+            }
+        }
+    })
+}
+
+fn material_of(js: Js, material: Value) -> TlsMaterial {
+    let bytes = |value| js.with_bytes(value, <[u8]>::to_vec);
+    let list = |value| -> Vec<_> { js.elements(value).into_iter().map(bytes).collect() };
+    let flag = |name| js.as_bool(js.get(material, name));
+    let identity = |value| Identity {
+        name: js.string(js.get(value, "serverName")),
+        chain: list(js.get(value, "chain")),
+        key: bytes(js.get(value, "key")),
+        form: match js.string(js.get(value, "form")).as_deref() {
+            Some("pkcs1") => KeyForm::Pkcs1,
+            Some("sec1") => KeyForm::Sec1,
+            _ => KeyForm::Pkcs8,
+        },
+    };
+    let identities = js.elements(js.get(material, "identities"));
+    let clients = match (flag("requestCert"), flag("rejectUnauthorized")) {
+        (false, _) => Clients::Anybody,
+        (true, false) => Clients::Asked,
+        (true, true) => Clients::Verified {
+            authorities: list(js.get(material, "authorities")),
+            told: flag("namesAuthorities"),
+        },
+    };
+    TlsMaterial {
+        identities: identities.into_iter().map(identity).collect(),
+        clients,
+        only_tls13: flag("onlyTls13"),
+        only_tls12: flag("onlyTls12"),
+    }
 }
 
 /// `configure(server, limits)`.

@@ -279,6 +279,14 @@ impl EnvState {
         }
         let slot = socket.slot;
         let len = frame.len();
+        // Not to be written from here (TLS), and more than may wait: without an answer now the next would be 0, and the
+        // program would never have heard -1.
+        let limit = socket
+            .shared
+            .config
+            .backpressure_limit
+            .load(Ordering::Relaxed);
+        let asked = verdict == Verdict::Free && !rest && limit != 0 && len as u64 > limit;
         let command = Command::SendLarge {
             slot,
             frame: Box::new(Bytes::from(frame)),
@@ -286,11 +294,16 @@ impl EnvState {
         };
         out.lanes[thread].push_outside(command, len);
         self.hand_over(out);
-        if rest {
+        if rest || asked {
             // The kernel is asked once more before the next frame is.
             self.port.settle(thread, PATIENCE);
         }
-        if rest || verdict == Verdict::Queues {
+        let waits = asked
+            && out
+                .sockets
+                .get_mut(id)
+                .is_some_and(|socket| socket.shared.is_blocked());
+        if rest || waits || verdict == Verdict::Queues {
             -1.0
         } else {
             payload.len() as f64

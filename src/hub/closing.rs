@@ -178,7 +178,7 @@ impl IoThread {
         self.go_on_closing(slot, gone);
     }
 
-    fn go_on_closing(&mut self, slot: u32, gone: bool) {
+    pub(super) fn go_on_closing(&mut self, slot: u32, gone: bool) {
         let Some(connection) = self.connection(slot) else {
             return;
         };
@@ -190,8 +190,9 @@ impl IoThread {
                 socket.outbox.clear();
             }
             if socket.outbox.is_empty() && !*fin && !socket.held {
-                *fin = true;
-                connection.shared.transport().shutdown_write();
+                let patient = !*abrupt && !gone;
+                // If not, the task tries again when the kernel takes more.
+                *fin = connection.shared.transport().shutdown_write(patient);
                 connection.wake();
             }
         }

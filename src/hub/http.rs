@@ -16,6 +16,7 @@ use crate::hub::routes::Target;
 use crate::hub::writer;
 use crate::session::command::Response;
 use crate::session::event::{BodyChunk, RequestHead};
+use crate::session::tls::TlsRead;
 use crate::session::{Event, ReadHalf, Request, SocketShared};
 use crate::wire::{Deflate, Handshake, accept_key, classify};
 use bytes::Bytes;
@@ -92,7 +93,12 @@ enum Step {
 }
 
 /// The connection's task, from accept to the end of HTTP.
-pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
+pub(crate) async fn run(slot: u32, mut read: ReadHalf, shared: Arc<SocketShared>) {
+    if let ReadHalf::Tls(tls) = &mut read
+        && !shake_hands(slot, tls, &shared).await
+    {
+        return;
+    }
     let stream = Stream::new(slot, read, shared);
     let mut connection = hyper::server::conn::http1::Builder::new()
         // The guard is stricter: with this no head that it has passed is too large.
@@ -132,6 +138,30 @@ pub(crate) async fn run(slot: u32, read: ReadHalf, shared: Arc<SocketShared>) {
         drop(connection);
     }
     io_thread::with(|io| io.end_http(slot));
+}
+
+/// The TLS handshake, within the time that an HTTP connection may be silent. False: the connection has ended.
+async fn shake_hands(slot: u32, read: &mut TlsRead, shared: &SocketShared) -> bool {
+    let step =
+        |cx: &Context<'_>| io_thread::with(|io| io.http_step(slot, cx)).unwrap_or(Step::Kill);
+    let agreed = std::future::poll_fn(|cx| match step(cx) {
+        Step::Go => read.poll_handshake(cx),
+        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(false),
+    })
+    .await;
+    if agreed {
+        return true;
+    }
+    let _ = shared.transport().shutdown_write(false);
+    io_thread::with(|io| io.linger(slot));
+    // Closing with bytes unread would reset the connection, and the client might not see the alert that says why.
+    std::future::poll_fn(|cx| match step(cx) {
+        Step::Go => read.poll_drain(cx),
+        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(()),
+    })
+    .await;
+    io_thread::with(|io| io.end_http(slot));
+    false
 }
 
 /// Reads a piece of the request's body if JavaScript waits for one, or if the request has been answered and the rest of
@@ -198,7 +228,7 @@ impl IoThread {
         if !matches!(&connection.phase, Phase::Http(http) if http.refused && !http.kill) {
             return false;
         }
-        connection.shared.transport().shutdown_write();
+        let _ = connection.shared.transport().shutdown_write(false);
         connection.active = now;
         connection.timeout = Some(LINGER);
         self.schedule(slot);
@@ -528,7 +558,7 @@ impl IoThread {
             return;
         };
         // JavaScript may hold the stream open for a while: the client is told now.
-        connection.shared.transport().shutdown_write();
+        let _ = connection.shared.transport().shutdown_write(false);
         match &mut connection.phase {
             Phase::Http(phase) => {
                 if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {

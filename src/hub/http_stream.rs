@@ -71,7 +71,10 @@ impl hyper::rt::Write for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_pending(cx))?;
-        this.shared.transport().shutdown_write();
+        let transport = this.shared.transport();
+        while !transport.shutdown_write(true) {
+            ready!(transport.poll_write_ready(cx))?;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -285,7 +288,7 @@ impl Stream {
             let now = io.wheel.now();
             if let Some(connection) = io.connection(self.slot) {
                 connection.unflushed = result.is_pending();
-                if result.is_ready() {
+                if result.is_ready() || transport.take_progress() {
                     connection.active = now;
                 }
             }

@@ -17,7 +17,7 @@ use crate::hub::server::Server;
 use crate::hub::topics::Topics;
 use crate::hub::wheel::Wheel;
 use crate::hub::writer::Round;
-use crate::session::{CommandBatch, Event, EventBatch, SocketShared, Transport};
+use crate::session::{CommandBatch, Event, EventBatch, SocketShared, Transport, tls};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -210,6 +210,10 @@ impl IoThread {
         let halves = match stream {
             Stream::Registered(read, write) => Ok((read, write)),
             Stream::Foreign(accepted) => accepted.register(),
+        };
+        let halves = match server.tls() {
+            Some(config) => halves.and_then(|(read, write)| tls::accept(read, write, &config)),
+            None => halves,
         };
         // A stream that cannot be registered is dropped, and with it closed: there is nobody to tell.
         let (Ok((read, write)), Some(env)) = (halves, self.env_of(&server.port)) else {

@@ -2,14 +2,14 @@
 
 use crate::hub::env::EnvPort;
 use crate::hub::routes::{Content, Routes, StaticRoute};
-use crate::session::ServerConfig;
+use crate::session::{ServerConfig, TlsConfig};
 use dashmap::DashMap;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// Connections the kernel completes before they are accepted, unless the program says otherwise.
 pub const DEFAULT_BACKLOG: i32 = 1024;
@@ -32,12 +32,20 @@ pub struct Server {
     pub stopping: AtomicBool,
     /// What keeps it from being gone: the listener, and each connection.
     holds: AtomicUsize,
+    /// What new connections begin with; `None` for a server without TLS.
+    tls: Option<RwLock<TlsConfig>>,
 }
 
 impl Server {
     /// A server with the default limits, held by its listener; known by its number until [`Server::forget`].
     #[must_use]
     pub fn new(port: Arc<EnvPort>) -> Arc<Self> {
+        Self::with_tls(port, None)
+    }
+
+    /// The same with TLS on every connection.
+    #[must_use]
+    pub fn with_tls(port: Arc<EnvPort>, tls: Option<TlsConfig>) -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let server = Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -48,6 +56,7 @@ impl Server {
             idle: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             holds: AtomicUsize::new(1),
+            tls: tls.map(RwLock::new),
         });
         registry().insert(server.id, Arc::clone(&server));
         server
@@ -99,6 +108,20 @@ impl Server {
         if let Some(route) = waiting.remove(&route) {
             route.set(content);
         }
+    }
+
+    /// What a connection's TLS begins with.
+    pub(crate) fn tls(&self) -> Option<TlsConfig> {
+        let tls = self.tls.as_ref()?;
+        Some(tls.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Replaces that for the handshakes to come. False for a server without TLS.
+    #[must_use]
+    pub fn set_tls(&self, config: TlsConfig) -> bool {
+        let Some(tls) = &self.tls else { return false };
+        *tls.write().unwrap_or_else(PoisonError::into_inner) = config;
+        true
     }
 
     /// One more connection.

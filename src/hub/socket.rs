@@ -116,8 +116,19 @@ impl IoThread {
             let Phase::Socket(socket) = &connection.phase else {
                 return;
             };
-            if socket.outbox.is_empty() || socket.held {
+            if socket.held {
                 return;
+            }
+            if socket.outbox.is_empty() {
+                if !matches!(socket.state, SocketState::Closing { fin: false, .. }) {
+                    return;
+                }
+                // Only the end of TLS is left to be written.
+                match connection.shared.transport().poll_write_ready(cx) {
+                    Poll::Pending => return,
+                    Poll::Ready(ready) => self.go_on_closing(slot, ready.is_err()),
+                }
+                continue;
             }
             let before = socket.outbox.len();
             let (more, gone) = match connection.shared.transport().poll_write_ready(cx) {
@@ -129,7 +140,7 @@ impl IoThread {
                 },
             };
             let moved = matches!(&connection.phase, Phase::Socket(s) if s.outbox.len() != before);
-            if moved {
+            if moved || connection.shared.transport().take_progress() {
                 connection.active = self.wheel.now();
             }
             if moved || gone {

@@ -28,6 +28,16 @@ impl IoThread {
         }
     }
 
+    /// The connection has ended on our side, and has some time to end on the other.
+    pub(super) fn linger(&mut self, slot: u32) {
+        let now = self.wheel.now();
+        if let Some(connection) = self.connection(slot) {
+            connection.active = now;
+            connection.timeout = Some(LINGER);
+        }
+        self.schedule(slot);
+    }
+
     /// A server's timeouts have changed: its connections are entered for the earlier of both deadlines.
     pub(super) fn reschedule(&mut self, server: u32) {
         for slot in 0..self.slots.len() as u32 {

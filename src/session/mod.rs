@@ -7,6 +7,8 @@ pub mod mailbox;
 pub mod outbox;
 pub mod publication;
 pub mod shared;
+pub mod tls;
+pub mod tls_config;
 pub mod transport;
 
 pub use command::{Command, CommandBatch, Request};
@@ -16,4 +18,5 @@ pub use mailbox::{Batch, Mailbox};
 pub use outbox::Outbox;
 pub use publication::Publication;
 pub use shared::{ServerConfig, SocketShared, Turn};
+pub use tls_config::{TlsConfig, TlsError, TlsMaterial};
 pub use transport::{ReadHalf, Transport};

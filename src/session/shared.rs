@@ -161,9 +161,12 @@ impl SocketShared {
     }
 
     /// The JavaScript thread's attempt at a large frame: writes what the kernel takes, and claims the stream for the
-    /// I/O thread if something is left. `None` when bytes wait already.
+    /// I/O thread if something is left. `None` when bytes wait already, and with TLS: encrypting is the I/O thread's.
     #[must_use]
     pub fn write_directly(&self, header: &[u8], payload: &[u8]) -> Option<io::Result<usize>> {
+        if !self.transport.is_shareable() {
+            return None;
+        }
         let mut turn = self.writer();
         if *turn != Turn::Free {
             return None;

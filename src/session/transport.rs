@@ -1,8 +1,10 @@
 //! The byte stream under a connection. The read half belongs to the connection's task; the write half is shared, so that
 //! the JavaScript thread can put a large frame on the wire itself.
 
+use super::tls::{TlsRead, TlsStream};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpStream, tcp};
@@ -17,6 +19,8 @@ pub enum Transport {
     /// A unix socket.
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
+    /// TLS over one of the others.
+    Tls(Arc<TlsStream>),
 }
 
 /// The read half.
@@ -27,6 +31,8 @@ pub enum ReadHalf {
     /// A unix socket.
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
+    /// TLS over one of the others.
+    Tls(Box<TlsRead>),
 }
 
 /// An accepted stream, not yet known to any I/O thread's reactor.
@@ -55,7 +61,7 @@ impl Accepted {
                 let stream = read.reunite(write).map_err(io::Error::other)?;
                 Ok(Self::Unix(stream.into_std()?))
             }
-            #[cfg(unix)]
+            // TLS begins on the connection's own thread.
             _ => Err(io::Error::other("halves of two streams")),
         }
     }
@@ -98,12 +104,14 @@ impl ReadHalf {
             Self::Tcp(read) => Pin::new(read).poll_read(cx, buf),
             #[cfg(unix)]
             Self::Unix(read) => Pin::new(read).poll_read(cx, buf),
+            Self::Tls(read) => read.poll_read(cx, buf),
         }
     }
 }
 
 impl Transport {
-    /// Writes what the kernel takes at once; `WouldBlock` when it takes nothing. Callable from any thread.
+    /// Writes what the kernel takes at once; `WouldBlock` when it takes nothing. Callable from any thread, but for
+    /// TLS.
     ///
     /// # Errors
     /// The transport's.
@@ -112,6 +120,7 @@ impl Transport {
             Self::Tcp(write) => write.try_write(bytes),
             #[cfg(unix)]
             Self::Unix(write) => write.try_write(bytes),
+            Self::Tls(write) => write.try_write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -124,6 +133,7 @@ impl Transport {
             Self::Tcp(write) => write.try_write_vectored(pieces),
             #[cfg(unix)]
             Self::Unix(write) => write.try_write_vectored(pieces),
+            Self::Tls(write) => write.try_write(pieces),
         }
     }
 
@@ -136,16 +146,37 @@ impl Transport {
             Self::Tcp(write) => write.as_ref().poll_write_ready(cx),
             #[cfg(unix)]
             Self::Unix(write) => write.as_ref().poll_write_ready(cx),
+            Self::Tls(write) => write.poll_write_ready(cx),
         }
     }
 
-    /// Sends FIN. Failing means that the peer is gone already.
-    pub fn shutdown_write(&self) {
+    /// Ends the stream in this direction: with TLS by `close_notify`, then by FIN. False when the former found no room in
+    /// the kernel and the caller is `patient`: to be tried again when a write can succeed. Failing otherwise means that
+    /// the peer is gone already.
+    #[must_use]
+    pub fn shutdown_write(&self, patient: bool) -> bool {
         let how = std::net::Shutdown::Write;
         let _ = match self {
             Self::Tcp(write) => socket2::SockRef::from(write.as_ref()).shutdown(how),
             #[cfg(unix)]
             Self::Unix(write) => socket2::SockRef::from(write.as_ref()).shutdown(how),
+            Self::Tls(write) => return write.shutdown_write(patient),
         };
+        true
+    }
+
+    /// Whether bytes have moved although writes said `WouldBlock`; asking forgets it.
+    #[must_use]
+    pub fn take_progress(&self) -> bool {
+        if let Self::Tls(write) = self {
+            return write.take_progress();
+        }
+        false
+    }
+
+    /// Whether a thread other than the connection's own may write.
+    #[must_use]
+    pub fn is_shareable(&self) -> bool {
+        !matches!(self, Self::Tls(_))
     }
 }

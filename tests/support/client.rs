@@ -1,8 +1,10 @@
 //! A client of bytes: what no library would send, and what one would hide.
 
 use super::PATIENCE;
+use rustls::{ClientConfig, ClientConnection, Stream};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 
 /// A key and the answer to it (RFC 6455, 1.3).
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -13,6 +15,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// A connection, and what has been read of it and not looked at.
 pub(crate) struct RawClient {
     pub(crate) stream: TcpStream,
+    /// What stands between the stream and us, if anything.
+    pub(crate) tls: Option<ClientConnection>,
     buffer: Vec<u8>,
 }
 
@@ -38,14 +42,37 @@ impl RawClient {
         stream.set_nodelay(true).unwrap();
         Self {
             stream,
+            tls: None,
             buffer: Vec::new(),
         }
+    }
+
+    /// A connection whose TLS handshake is over.
+    pub(crate) fn secure(
+        address: SocketAddr,
+        config: &Arc<ClientConfig>,
+        name: &str,
+    ) -> std::io::Result<Self> {
+        let mut client = Self::connect(address);
+        let name = name.to_owned().try_into().unwrap();
+        let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut client.stream)?;
+        }
+        client.tls = Some(tls);
+        Ok(client)
     }
 
     /// A connection that is a WebSocket already.
     #[track_caller]
     pub(crate) fn upgraded(address: SocketAddr) -> Self {
-        let mut client = Self::connect(address);
+        Self::connect(address).upgrade()
+    }
+
+    /// Makes it one.
+    #[track_caller]
+    pub(crate) fn upgrade(self) -> Self {
+        let mut client = self;
         client.send(handshake("/", "").as_bytes());
         let head = client.head();
         assert_eq!(head.status, 101, "{head:?}");
@@ -54,7 +81,12 @@ impl RawClient {
 
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        match &mut self.tls {
+            Some(tls) => Stream::new(tls, &mut self.stream)
+                .write_all(bytes.as_ref())
+                .unwrap(),
+            None => self.stream.write_all(bytes.as_ref()).unwrap(),
+        }
     }
 
     /// FIN.
@@ -71,7 +103,11 @@ impl RawClient {
     #[track_caller]
     fn fill(&mut self) -> usize {
         let mut piece = vec![0; 64 << 10];
-        match self.stream.read(&mut piece) {
+        let read = match &mut self.tls {
+            Some(tls) => Stream::new(tls, &mut self.stream).read(&mut piece),
+            None => self.stream.read(&mut piece),
+        };
+        match read {
             Ok(n) => {
                 self.buffer.extend_from_slice(&piece[..n]);
                 n

@@ -12,7 +12,7 @@ use ferrows::session::command::{LARGE, NOBODY, Response};
 use ferrows::session::event::{BodyChunk, RequestHead};
 use ferrows::session::{
     Command, CommandBatch, Event, EventBatch, MessageKind, Publication, Request, ServerConfig,
-    SocketShared,
+    SocketShared, TlsConfig,
 };
 use ferrows::wire::{MAX_HEADER, Opcode, cut_reason, put_frame, put_header, write_header};
 use std::collections::HashMap;
@@ -227,6 +227,24 @@ impl Host {
         configure: impl FnOnce(&ServerConfig),
         before: impl FnOnce(SocketAddr),
     ) -> Served {
+        self.serve_with(None, configure, before)
+    }
+
+    /// Listens with TLS.
+    pub(crate) fn serve_tls(
+        &self,
+        tls: TlsConfig,
+        configure: impl FnOnce(&ServerConfig),
+    ) -> Served {
+        self.serve_with(Some(tls), configure, |_| {})
+    }
+
+    fn serve_with(
+        &self,
+        tls: Option<TlsConfig>,
+        configure: impl FnOnce(&ServerConfig),
+        before: impl FnOnce(SocketAddr),
+    ) -> Served {
         let bound = Bind::Tcp {
             hostname: Some("127.0.0.1".into()),
             port: 0,
@@ -237,7 +255,7 @@ impl Host {
         .listen()
         .unwrap();
         let address = bound.address.unwrap();
-        let server = Server::new(Arc::clone(&self.port));
+        let server = Server::with_tls(Arc::clone(&self.port), tls);
         configure(&server.config);
         before(address);
         pool().listen(ListenerStart {

@@ -29,7 +29,16 @@ pub struct Args {
     pub warm_up: Duration,
     pub interval: Duration,
     pub spin: bool,
+    pub tls: bool,
     pub cpus: (usize, usize),
+}
+
+/// Where connections go, on this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub port: u16,
+    pub path: &'a str,
+    pub tls: bool,
 }
 
 impl Args {
@@ -61,6 +70,7 @@ impl Args {
             warm_up: Duration::from_millis(400),
             interval: Duration::from_millis(5),
             spin: false,
+            tls: false,
             cpus: (0, 1),
         };
         while let Some(name) = words.next() {
@@ -78,6 +88,7 @@ impl Args {
                 "--interval" => args.interval = Duration::from_millis(number(&name, &value()?)?),
                 "--binary" => args.binary = true,
                 "--spin" => args.spin = true,
+                "--tls" => args.tls = true,
                 "--cpus" => {
                     let pair = value()?;
                     let (a, b) = pair
@@ -102,6 +113,15 @@ impl Args {
         args.path = path.unwrap_or_else(|| default_path.into());
         args.publishers = publishers.unwrap_or(args.connections);
         args.check().map(|()| Some(args))
+    }
+
+    /// Where connections go.
+    pub fn target(&self) -> Target<'_> {
+        Target {
+            port: self.port,
+            path: &self.path,
+            tls: self.tls,
+        }
     }
 
     fn check(&self) -> Result<(), String> {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 
+use crate::args::Target;
 use crate::error::{Error, Result, io};
 use crate::frame::{self, Frame};
 use crate::handshake;
+use crate::wire::Wire;
 
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,7 +70,7 @@ impl Inbox {
 }
 
 pub struct Client {
-    stream: mio::net::TcpStream,
+    wire: Wire<mio::net::TcpStream>,
     inbox: Inbox,
     /// Bytes to send; those before `out_pos` are gone.
     pub out: Vec<u8>,
@@ -77,17 +79,17 @@ pub struct Client {
 
 /// A connection that has sent its request.
 struct Opening {
-    stream: TcpStream,
+    wire: Wire<TcpStream>,
     accept: String,
 }
 
 /// Opens connections, a few dozen handshakes at a time, in order.
-pub fn open(count: usize, port: u16, path: &str, random: &mut Random) -> Result<Vec<Client>> {
+pub fn open(count: usize, target: Target<'_>, random: &mut Random) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
         let group = OPENING_AT_ONCE.min(count - clients.len());
         let opening = (0..group)
-            .map(|_| Opening::start(port, path, random))
+            .map(|_| Opening::start(target, random))
             .collect::<Result<Vec<_>>>()?;
         for one in opening {
             clients.push(one.finish()?);
@@ -97,28 +99,27 @@ pub fn open(count: usize, port: u16, path: &str, random: &mut Random) -> Result<
 }
 
 impl Opening {
-    fn start(port: u16, path: &str, random: &mut Random) -> Result<Self> {
+    fn start(Target { port, path, tls }: Target<'_>, random: &mut Random) -> Result<Self> {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&random.next().to_ne_bytes());
         nonce[8..].copy_from_slice(&random.next().to_ne_bytes());
         let (request, accept) = handshake::request(path, port, nonce);
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
         stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
         stream
             .set_read_timeout(Some(OPENING_TIMEOUT))
             .map_err(io("read timeout"))?;
-        stream
-            .write_all(request.as_bytes())
+        let mut wire = Wire::open(stream, tls).map_err(io("the TLS handshake"))?;
+        wire.write_all(request.as_bytes())
             .map_err(io("sending the handshake"))?;
-        Ok(Self { stream, accept })
+        Ok(Self { wire, accept })
     }
 
     fn finish(mut self) -> Result<Client> {
         let mut inbox = Inbox::default();
         loop {
             let count = self
-                .stream
+                .wire
                 .read(inbox.space())
                 .map_err(io("reading the handshake"))?;
             if count == 0 {
@@ -132,11 +133,12 @@ impl Opening {
                 break;
             }
         }
-        self.stream
+        self.wire
+            .stream
             .set_nonblocking(true)
             .map_err(io("non-blocking mode"))?;
         Ok(Client {
-            stream: mio::net::TcpStream::from_std(self.stream),
+            wire: self.wire.map(mio::net::TcpStream::from_std),
             inbox,
             out: Vec::new(),
             out_pos: 0,
@@ -148,7 +150,7 @@ impl Client {
     pub fn register(&mut self, registry: &Registry, index: usize) -> Result<()> {
         registry
             .register(
-                &mut self.stream,
+                &mut self.wire.stream,
                 Token(index),
                 Interest::READABLE | Interest::WRITABLE,
             )
@@ -158,7 +160,7 @@ impl Client {
     /// Writes what the kernel takes of `out`; the rest waits for the next writable event.
     pub fn flush(&mut self) -> Result<()> {
         while self.out_pos < self.out.len() {
-            match self.stream.write(&self.out[self.out_pos..]) {
+            match self.wire.write(&self.out[self.out_pos..]) {
                 Ok(count) => self.out_pos += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -167,19 +169,23 @@ impl Client {
         }
         self.out.clear();
         self.out_pos = 0;
-        Ok(())
+        match self.wire.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(io("writing")(error)),
+            _ => Ok(()),
+        }
     }
 
     /// One read; returns false when the socket has nothing more for now.
     pub fn fill(&mut self) -> Result<bool> {
         let space = self.inbox.space();
         let room = space.len();
-        match self.stream.read(space) {
+        match self.wire.read(space) {
             Ok(0) => Err(Error::Server("closed the connection".into())),
             Ok(count) => {
                 self.inbox.end += count;
                 // epoll and kqueue tell of the next byte after a short read; elsewhere only "would block" is the end.
-                Ok(count == room || cfg!(not(unix)))
+                // With TLS, bytes may be left above the socket.
+                Ok(count == room || cfg!(not(unix)) || self.wire.is_secure())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
@@ -218,13 +224,14 @@ impl Client {
         Ok(())
     }
 
-    fn into_blocking(self) -> Result<(TcpStream, Inbox)> {
-        let stream = TcpStream::from(self.stream);
+    fn into_blocking(self) -> Result<(Wire<TcpStream>, Inbox)> {
+        let wire = self.wire.map(TcpStream::from);
+        let stream = &wire.stream;
         stream.set_nonblocking(false).map_err(io("blocking mode"))?;
         stream
             .set_read_timeout(Some(CLOSING_TIMEOUT))
             .map_err(io("read timeout"))?;
-        Ok((stream, self.inbox))
+        Ok((wire, self.inbox))
     }
 }
 
@@ -234,7 +241,7 @@ pub fn close(clients: Vec<Client>, random: &mut Random) -> Result<u64> {
     const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
     let mut closing = Vec::with_capacity(clients.len());
     for client in clients {
-        let (mut stream, inbox) = client.into_blocking()?;
+        let (mut wire, inbox) = client.into_blocking()?;
         let mut bytes = Vec::new();
         frame::write_masked(
             &mut bytes,
@@ -243,13 +250,13 @@ pub fn close(clients: Vec<Client>, random: &mut Random) -> Result<u64> {
             random.mask_key(),
             |out| out.extend_from_slice(&NORMAL),
         );
-        if stream.write_all(&bytes).is_ok() {
-            closing.push((stream, inbox));
+        if wire.write_all(&bytes).is_ok() {
+            closing.push((wire, inbox));
         }
     }
     let mut clean = 0;
     let mut late = 0;
-    for (mut stream, mut inbox) in closing {
+    for (mut wire, mut inbox) in closing {
         let mut answered = false;
         let ended = loop {
             match frame::read(inbox.filled()) {
@@ -261,7 +268,7 @@ pub fn close(clients: Vec<Client>, random: &mut Random) -> Result<u64> {
                 Ok(None) => {}
                 Err(_) => break false,
             }
-            match stream.read(inbox.space()) {
+            match wire.read(inbox.space()) {
                 Ok(0) => break true,
                 Ok(count) => inbox.end += count,
                 Err(_) => {
@@ -271,7 +278,7 @@ pub fn close(clients: Vec<Client>, random: &mut Random) -> Result<u64> {
             }
         };
         clean += u64::from(answered && ended);
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = wire.stream.shutdown(Shutdown::Both);
         if late >= 3 {
             break; // one second each: three silent connections say enough
         }

@@ -20,12 +20,12 @@ const SETTLE: Duration = Duration::from_millis(300);
 pub fn run(args: &Args) -> Result<Report> {
     let mut random = Random::new();
     let server = ServerProcess::new(args.pid);
-    let warm = client::open(WARM_UP_CONNECTIONS, args.port, &args.path, &mut random)?;
+    let warm = client::open(WARM_UP_CONNECTIONS, args.target(), &mut random)?;
     thread::sleep(SETTLE);
     let before = server.resident_bytes();
 
     let start = Instant::now();
-    let mut clients = client::open(args.connections, args.port, &args.path, &mut random)?;
+    let mut clients = client::open(args.connections, args.target(), &mut random)?;
     let opening = start.elapsed().as_secs_f64();
     thread::sleep(SETTLE);
 

@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod server_process;
 mod system;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ options
   --seconds S         measured time, default 1
   --warm-up S         time before it, default 0.4
   --interval MS       ping: default 5
+  --tls               speak TLS, with any certificate being good
   --spin              poll without sleeping, so that the server never pays for waking this process
   --cpus A,B          distance: the two cores
 ";

@@ -16,7 +16,7 @@ const LAST_PONG: Duration = Duration::from_secs(2);
 
 pub fn run(args: &Args) -> Result<Report> {
     let mut random = Random::new();
-    let mut clients = client::open(1, args.port, &args.path, &mut random)?;
+    let mut clients = client::open(1, args.target(), &mut random)?;
     let client = &mut clients[0];
     let mut poll = Poll::new().map_err(io("creating a poll"))?;
     let mut events = Events::with_capacity(16);

@@ -62,7 +62,7 @@ pub fn run(args: &Args, case: &mut impl Case, mode: &'static str) -> Result<Repo
     let mut poll = Poll::new().map_err(io("creating a poll"))?;
     let mut events = Events::with_capacity(1024);
 
-    let mut clients = client::open(args.connections, args.port, &args.path, &mut random)?;
+    let mut clients = client::open(args.connections, args.target(), &mut random)?;
     for (index, client) in clients.iter_mut().enumerate() {
         client.register(poll.registry(), index)?;
     }
