@@ -31,8 +31,6 @@ if (!existsSync(path.join(probe, "probe.mjs"))) {
   process.exit(NOT_RUN);
 }
 const FILES = /^(10|20|30|40|50|60|70|80|90|95|97|99)-/;
-/** Of file 80 only the scenarios about requests, responses and routes are asked. */
-const UNASKED = /^server\//;
 const work = inRoot(".cache", "oracle");
 mkdirSync(work, { recursive: true });
 const allowFile = inRoot("__test__", "oracle", "allow.json");
@@ -152,7 +150,7 @@ async function listScenarios() {
   }
   delete globals.scenario;
   const only = options.only ? new RegExp(options.only) : undefined;
-  const chosen = found.filter(({ id }) => !UNASKED.test(id) && (!only || only.test(id)));
+  const chosen = found.filter(({ id }) => !only || only.test(id));
   if (!chosen.length) fail("No scenario matches.");
   return chosen;
 }

@@ -557,8 +557,9 @@ impl IoThread {
         let Some(connection) = self.connection(slot) else {
             return;
         };
-        // JavaScript may hold the stream open for a while: the client is told now.
-        let _ = connection.shared.transport().shutdown_write(false);
+        let shared = Arc::clone(&connection.shared);
+        let env = connection.env;
+        let stops = connection.server.stopping.load(Ordering::Relaxed);
         match &mut connection.phase {
             Phase::Http(phase) => {
                 if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {
@@ -568,12 +569,18 @@ impl IoThread {
             // It was to become a socket, and the client left first.
             Phase::Socket(socket) => {
                 socket.held = false;
-                let env = connection.env;
                 self.envs[env].port.held.fetch_sub(1, Ordering::Release);
                 self.end_socket(slot, 1006, "", Farewell::Nothing);
             }
             Phase::Dead => {}
         }
+        if stops {
+            // What waits for `stop()` has been told when the client notices.
+            self.uncount(slot);
+            self.post_events(env);
+        }
+        // JavaScript may hold the stream open for a while: the client is told now.
+        let _ = shared.transport().shutdown_write(false);
         self.remove(slot);
     }
 }

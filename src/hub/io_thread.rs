@@ -370,18 +370,22 @@ impl IoThread {
     fn flush(&mut self) {
         self.flush_due = false;
         self.write_round(&[]);
-        let mut owed = false;
-        for env in &mut self.envs {
-            if env.ended {
-                env.batch.clear();
-            } else if !env.batch.events.is_empty() {
-                env.port.post_events(self.index, &mut env.batch);
-                owed |= env.port.owed_drain().is_some();
-            }
+        for env in 0..self.envs.len() {
+            self.post_events(env);
         }
-        if owed {
-            // The command task does the looking; it runs when this borrow is over.
-            self.handle.wake();
+    }
+
+    /// Hands over the events of one env.
+    pub(super) fn post_events(&mut self, env: usize) {
+        let env = &mut self.envs[env];
+        if env.ended {
+            env.batch.clear();
+        } else if !env.batch.events.is_empty() {
+            env.port.post_events(self.index, &mut env.batch);
+            if env.port.owed_drain().is_some() {
+                // The command task does the looking; it runs when this borrow is over.
+                self.handle.wake();
+            }
         }
     }
 
