@@ -104,17 +104,12 @@ impl EnvState {
             let end = (position + SCOPE).min(batch.events.len());
             let (next, outcome) = self
                 .js
-                .scope(|| self.handle_some(thread, &mut batch, position, end));
+                .scope(|| self.handle_some(thread, &mut batch, position, end, &mut handed));
             position = next;
             if let Some(outcome) = outcome {
                 break outcome;
             }
-            let now = Instant::now();
-            if now - handed > HAND_OVER && position < batch.events.len() {
-                handed = now;
-                self.hand_over(&mut self.out.borrow_mut());
-            }
-            if now - start > TURN && position < batch.events.len() {
+            if position < batch.events.len() && start.elapsed() > TURN {
                 break Outcome::Late;
             }
         };
@@ -133,13 +128,15 @@ impl EnvState {
         outcome
     }
 
-    /// Handles events in one handle scope. Returns where to go on, and why not at once.
+    /// Handles events in one handle scope. Returns where to go on, and why not at once. `handed`: when commands were last
+    /// handed over.
     fn handle_some(
         &self,
         thread: usize,
         batch: &mut EventBatch,
         from: usize,
         to: usize,
+        handed: &mut Instant,
     ) -> (usize, Option<Outcome>) {
         let mut chunk = Chunk {
             arguments: [ptr::null_mut(); 1 + 2 * CHUNK],
@@ -203,10 +200,16 @@ impl EnvState {
             chunk.positions[chunk.len] = at;
             chunk.len += 1;
             at += 1;
-            if chunk.len == CHUNK
-                && let Some(stop) = self.deliver(&mut chunk)
-            {
-                return stop.at(at);
+            if chunk.len == CHUNK {
+                if let Some(stop) = self.deliver(&mut chunk) {
+                    return stop.at(at);
+                }
+                // While this thread is at work on the rest, the I/O threads write these replies and read what follows.
+                let now = Instant::now();
+                if now - *handed > HAND_OVER {
+                    *handed = now;
+                    self.hand_over(&mut self.out.borrow_mut());
+                }
             }
         }
         match self.deliver(&mut chunk) {
