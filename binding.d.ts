@@ -118,7 +118,7 @@ export interface Native {
   /** 0 = none. */
   requestTimeout(rid: number, seconds: number): void;
   /** Answers 101 and gives the socket's id; `rid` is dead afterwards. */
-  upgrade(rid: number, serverId: number, headerLines: string, protocol: string | null): number;
+  upgrade(rid: number, headerLines: string, protocol: string | null): number;
   /** `mode` bits: 1 = chunks follow, 2 = close the connection afterwards, 4 = no Content-Length. */
   respond(rid: number, status: number, statusText: string, headerLines: string, body: string | Uint8Array | null, mode: number): void;
   /** false: wait for `responseWritable`. */
@@ -150,9 +150,9 @@ export interface Native {
   /** Reads again. */
   resume(id: number): void;
   /** Adds a subscriber. */
-  subscribe(serverId: number, id: number, topicId: number): void;
+  subscribe(id: number, topicId: number): void;
   /** Removes a subscriber. */
-  unsubscribe(serverId: number, id: number, topicId: number): void;
+  unsubscribe(id: number, topicId: number): void;
   /** Payload bytes n, or -1 - n when a socket of the process is blocked. `exceptId` -1 = nobody. */
   publishText(topicId: number, exceptId: number, text: string, length: number, compress: boolean): number;
   /** As `publishText`. */

@@ -36,7 +36,7 @@ export class ServerCore {
     this.httpIdleTimeout = config.handlers.idleTimeout ?? HTTP_IDLE_TIMEOUT;
     this.maxRequestBodySize = config.handlers.maxRequestBodySize ?? MAX_REQUEST_BODY_SIZE;
 
-    this.topics = new TopicTable(this.id);
+    this.topics = new TopicTable();
     /** WebSockets whose close handler has not returned. */
     this.sockets = 0;
     /** Requests whose response is not finished. */

@@ -24,12 +24,8 @@ let nextId = 0;
 
 /** The topics of one server. */
 export class TopicTable {
-  /** @param {number} serverId */
-  constructor(serverId) {
-    this.serverId = serverId;
-    /** Names are well-formed strings. @type {Map<string, Topic>} */
-    this.byName = new Map();
-  }
+  /** Names are well-formed strings. @type {Map<string, Topic>} */
+  byName = new Map();
 
   /** Two spellings of a name that differ in lone surrogates are one topic. @param {string} name */
   find(name) {
@@ -56,7 +52,7 @@ export class TopicTable {
     const topic = this.#findOrAdd(name);
     if (contains(current, topic)) return current;
     topic.count++;
-    N.subscribe(this.serverId, socketId, topic.id);
+    N.subscribe(socketId, topic.id);
     if (current === undefined) return topic;
     return current instanceof Topic ? new Set([current, topic]) : current.add(topic);
   }
@@ -68,7 +64,7 @@ export class TopicTable {
    * @returns {Subscriptions}
    */
   unsubscribe(socketId, current, topic) {
-    N.unsubscribe(this.serverId, socketId, topic.id);
+    N.unsubscribe(socketId, topic.id);
     this.#leave(topic);
     if (!(current instanceof Set)) return undefined;
     current.delete(topic);

@@ -51,7 +51,7 @@ export function upgrade(core, request, options) {
   // The 101 leaves together with what the open handler sends.
   N.hold();
   try {
-    const id = N.upgrade(exchange.rid, core.id, lines, protocol);
+    const id = N.upgrade(exchange.rid, lines, protocol);
     const ws = createSocket(id, core, data, core.isUnix ? undefined : exchange.address);
     exchange.becameSocket(ws);
     callOpen(ws);

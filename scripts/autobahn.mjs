@@ -29,8 +29,8 @@ const server = await startServer(options.runtime);
 rmSync(reports, { recursive: true, force: true });
 const { code, output, timedOut, ms } = await run(
   kosoku,
-  // Two at a time: some cases only wait.
-  [`127.0.0.1:${server.port}`, "-p", "2", ...CASES.flatMap((cases) => ["-i", cases]), "-o", reports],
+  // Some cases only wait.
+  [`127.0.0.1:${server.port}`, "-p", "8", ...CASES.flatMap((cases) => ["-i", cases]), "-o", reports],
   { seconds: 480, capture: true, quiet: true },
 );
 server.stop();

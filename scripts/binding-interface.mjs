@@ -59,7 +59,7 @@ export const functions = [
   },
   {
     name: "upgrade",
-    signature: "(rid: number, serverId: number, headerLines: string, protocol: string | null): number",
+    signature: "(rid: number, headerLines: string, protocol: string | null): number",
     doc: "Answers 101 and gives the socket's id; `rid` is dead afterwards.",
   },
   {
@@ -112,12 +112,12 @@ export const functions = [
   { name: "resume", signature: "(id: number): void", doc: "Reads again." },
   {
     name: "subscribe",
-    signature: "(serverId: number, id: number, topicId: number): void",
+    signature: "(id: number, topicId: number): void",
     doc: "Adds a subscriber.",
   },
   {
     name: "unsubscribe",
-    signature: "(serverId: number, id: number, topicId: number): void",
+    signature: "(id: number, topicId: number): void",
     doc: "Removes a subscriber.",
   },
   {

@@ -403,9 +403,9 @@ unsafe extern "C" fn request_timeout(env: sys::napi_env, info: sys::napi_callbac
     })
 }
 
-/// `upgrade(rid, server, headerLines, protocol)`: the number of the new socket.
+/// `upgrade(rid, headerLines, protocol)`: the number of the new socket.
 unsafe extern "C" fn upgrade(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<4>(env, info, |state, [rid, _, lines, protocol]| {
+    guarded::<3>(env, info, |state, [rid, lines, protocol]| {
         let js = state.js;
         let Some(request) = state.requests.borrow_mut().remove(js.as_u32(rid)) else {
             return js.number(-1.0);

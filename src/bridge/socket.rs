@@ -608,17 +608,17 @@ unsafe extern "C" fn terminate(env: sys::napi_env, info: sys::napi_callback_info
     })
 }
 
-/// `subscribe(server, id, topic)`.
+/// `subscribe(id, topic)`.
 unsafe extern "C" fn subscribe(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<3>(env, info, |state, [_, id, topic]| {
+    guarded::<2>(env, info, |state, [id, topic]| {
         let topic = state.js.as_u32(topic);
         state.command(id, |slot| Command::Subscribe { slot, topic })
     })
 }
 
-/// `unsubscribe(server, id, topic)`.
+/// `unsubscribe(id, topic)`.
 unsafe extern "C" fn unsubscribe(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
-    guarded::<3>(env, info, |state, [_, id, topic]| {
+    guarded::<2>(env, info, |state, [id, topic]| {
         let topic = state.js.as_u32(topic);
         state.command(id, |slot| Command::Unsubscribe { slot, topic })
     })
