@@ -50,6 +50,8 @@ pub(super) enum Next {
         target: Box<[u8]>,
         /// Its method is CONNECT, which hyper must not see.
         is_connect: bool,
+        /// `name: value\n` for each field.
+        fields: Vec<u8>,
     },
     /// It is refused. hyper sees another one in its place, so that the answer has its turn.
     Refused(Refusal),
@@ -103,7 +105,6 @@ pub(crate) async fn run(slot: u32, mut read: ReadHalf, shared: Arc<SocketShared>
     let mut connection = hyper::server::conn::http1::Builder::new()
         // The guard is stricter: with this no head that it has passed is too large.
         .max_buf_size(2 * HEAD_LIMIT)
-        .max_headers(http_guard::FIELD_LIMIT)
         .half_close(false)
         .auto_date_header(false)
         .serve_connection(stream, Service { slot });
@@ -358,12 +359,16 @@ impl IoThread {
             http.busy = true;
             http.next.take()
         });
-        let target = match next {
-            Some(Next::Request { target, is_connect }) => {
+        let (target, fields) = match next {
+            Some(Next::Request {
+                target,
+                is_connect,
+                fields,
+            }) => {
                 if is_connect {
                     head.method = http::Method::CONNECT;
                 }
-                target
+                (target, fields)
             }
             Some(Next::Refused(status)) => return Err(Answer::status(slot, status)),
             None => return Err(Answer::status(slot, 400)),
@@ -447,7 +452,7 @@ impl IoThread {
             shared,
             method: head.method.as_str().into(),
             target,
-            fields: fields(&head.headers),
+            fields,
             handshake,
             deflates: deflate.is_some(),
             flags: u32::from(has_body) | u32::from(!http11) << 1,
@@ -784,16 +789,4 @@ fn has_line(head: &[u8], name: &[u8]) -> bool {
         line.get(..name.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(name))
     })
-}
-
-/// `name: value\n` for each field.
-fn fields(headers: &HeaderMap) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    for (name, value) in headers {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.push(b'\n');
-    }
-    out
 }

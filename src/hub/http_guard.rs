@@ -11,9 +11,23 @@
 use super::http::HEAD_LIMIT;
 
 /// Fields a request may have.
-pub(super) const FIELD_LIMIT: usize = 200;
+const FIELD_LIMIT: usize = 200;
 /// Bytes of chunk extensions, and of trailers, that a body may have.
 const EXTRA_LIMIT: usize = 4 << 10;
+
+/// Fields that hyper, or what looks at its requests, has a use for.
+const SEEN_BY_HYPER: [&[u8]; 10] = [
+    b"host",
+    b"connection",
+    b"content-length",
+    b"transfer-encoding",
+    b"expect",
+    b"upgrade",
+    b"if-none-match",
+    b"sec-websocket-key",
+    b"sec-websocket-version",
+    b"sec-websocket-extensions",
+];
 
 /// The status a request is refused with.
 pub(super) type Refusal = u16;
@@ -138,6 +152,12 @@ pub(super) struct Head {
     bytes: Vec<u8>,
     target: std::ops::Range<usize>,
     line: usize,
+    /// Bytes of the request line, with its end.
+    request_line: usize,
+    /// Lines that hyper is to see.
+    framing_lines: Vec<std::ops::Range<usize>>,
+    /// What JavaScript is to see.
+    text: Vec<u8>,
     fields: usize,
     hosts: usize,
     is_old: bool,
@@ -156,12 +176,24 @@ impl Head {
         self.bytes.starts_with(CONNECT)
     }
 
-    /// All of it, as hyper is to see it.
-    pub(super) fn into_passed(mut self) -> Vec<u8> {
+    /// What hyper is to see of it.
+    /// The request line and the fields that decide how the message is read; the others would only be parsed once more.
+    pub(super) fn to_passed(&self) -> Vec<u8> {
+        let mut passed = Vec::with_capacity(self.bytes.len());
+        passed.extend_from_slice(&self.bytes[..self.request_line]);
         if self.is_connect() {
-            self.bytes[..CONNECT.len()].copy_from_slice(CONNECT_STAND_IN);
+            passed[..CONNECT.len()].copy_from_slice(CONNECT_STAND_IN);
         }
-        self.bytes
+        for line in &self.framing_lines {
+            passed.extend_from_slice(&self.bytes[line.clone()]);
+        }
+        passed.extend_from_slice(b"\r\n");
+        passed
+    }
+
+    /// `name: value\n` for each field, in order of arrival, names in lower case.
+    pub(super) fn take_fields(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
     }
 
     /// Takes bytes up to the end of the head; says how many, and whether the end was among them.
@@ -243,6 +275,7 @@ impl Head {
         let start = method.len() + 1;
         self.target = start..start + target.len();
         self.has_request_line = true;
+        self.request_line = self.bytes.len();
         Ok(())
     }
 
@@ -252,7 +285,19 @@ impl Head {
         if self.fields > FIELD_LIMIT {
             return Err(TOO_LARGE);
         }
+        let line = range.start..self.bytes.len();
         let (name, value) = split_field(&self.bytes[range])?;
+        self.text.reserve(name.len() + value.len() + 3);
+        self.text.extend(name.iter().map(u8::to_ascii_lowercase));
+        self.text.extend_from_slice(b": ");
+        self.text.extend_from_slice(value);
+        self.text.push(b'\n');
+        if SEEN_BY_HYPER
+            .iter()
+            .any(|seen| name.eq_ignore_ascii_case(seen))
+        {
+            self.framing_lines.push(line);
+        }
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 self.hosts += 1;
@@ -581,7 +626,7 @@ mod tests {
         assert!(passed.is_ok_and(|passed| passed.head));
         let head = guard.take_head();
         assert!(head.is_connect());
-        assert!(head.into_passed().starts_with(b"CONNEXT /a HTTP/1.1"));
+        assert!(head.to_passed().starts_with(b"CONNEXT /a HTTP/1.1"));
     }
 
     proptest! {

@@ -229,17 +229,18 @@ impl Stream {
         };
         match advanced {
             Ok(passed) if passed.head => {
-                let head = self.guard.take_head();
+                let mut head = self.guard.take_head();
                 http.next = Some(Next::Request {
                     target: head.target().into(),
                     is_connect: head.is_connect(),
+                    fields: head.take_fields(),
                 });
                 http.head_since = 0;
                 // Only a whole head is a sign of life: one that comes byte by byte runs into the timeout.
                 connection.active = now;
                 let (rest, behind) = bytes.split_at(passed.used);
                 let body = rest.len() - passed.head_used;
-                self.passed = head.into_passed();
+                self.passed = head.to_passed();
                 http.behind = !behind.is_empty();
                 self.passed.extend_from_slice(&rest[rest.len() - body..]);
                 self.behind.extend_from_slice(behind);
