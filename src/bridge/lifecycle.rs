@@ -25,7 +25,8 @@ use std::time::Duration;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Joins this env to the I/O threads. `callbacks` holds the functions that take events, `options.deno` says that the
-/// host is Deno, which now and then loses a wake-up, `options.small` is memory for small binary messages. Returns the functions by which JavaScript commands.
+/// host is Deno, which now and then loses a wake-up; `options.small` is memory for small binary messages.
+/// Returns the functions by which JavaScript commands.
 ///
 /// # Errors
 /// When a callback is missing: the JavaScript and the native part are of different versions.

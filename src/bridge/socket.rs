@@ -5,7 +5,10 @@ use super::lifecycle::guarded;
 use super::raw::{Js, Value};
 use crate::session::command::{LARGE, NOBODY};
 use crate::session::{Command, Publication};
-use crate::wire::{MAX_HEADER, Opcode, header_len, put_frame, put_header, utf8_len, write_header};
+use crate::wire::{
+    MAX_HEADER, Opcode, begin_frame, finish_frame, header_len, put_frame, put_header, utf8_len,
+    write_header,
+};
 use bytes::Bytes;
 use napi_sys as sys;
 use std::sync::Arc;
@@ -737,17 +740,9 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 /// written, and asking for it walks the string: so the header is made for ASCII, and the text moved if it was not.
 #[inline]
 fn put_text_frame(js: Js, text: Value, units: usize, out: &mut Vec<u8>) -> usize {
-    let start = out.len();
-    let guess = header_len(units);
-    out.extend_from_slice(&[0; MAX_HEADER][..guess]);
-    let n = js.append_utf8(text, units, out);
-    let real = header_len(n);
-    if real != guess {
-        out.resize(out.len() + real - guess, 0);
-        out.copy_within(start + guess..start + guess + n, start + real);
-    }
-    write_header(&mut out[start..], Opcode::Text, false, n);
-    n
+    let frame = begin_frame(out, units);
+    js.append_utf8(text, units, out);
+    finish_frame(out, &frame, Opcode::Text, false)
 }
 
 impl Out {

@@ -2,8 +2,8 @@
 
 use crate::session::Publication;
 use crate::wire::{
-    Deflate, Deflater, History, Inflater, LARGE, MAX_HEADER, Opcode, Payload, ProtocolError,
-    ShortDeflater, header_len, write_header,
+    Deflate, Deflater, History, Inflater, LARGE, Opcode, Payload, ProtocolError, ShortDeflater,
+    begin_frame, finish_frame,
 };
 use bytes::Bytes;
 
@@ -54,10 +54,7 @@ impl Contexts {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) {
-        // The header in front is as long as the compressed payload wants it; a guess saves the move.
-        let start = out.len();
-        let guess = header_len(payload.len());
-        out.extend_from_slice(&[0; MAX_HEADER][..guess]);
+        let frame = begin_frame(out, payload.len());
         let compressed = deflate.is_some_and(|deflate| {
             let window = deflate.agreed.server_window;
             if deflate.agreed.server_takeover && deflate.sent.is_none() {
@@ -75,14 +72,7 @@ impl Contexts {
         if !compressed {
             out.extend_from_slice(payload);
         }
-        let len = out.len() - start - guess;
-        let real = header_len(len);
-        if real != guess {
-            out.resize(start + real.max(guess) + len, 0);
-            out.copy_within(start + guess..start + guess + len, start + real);
-            out.truncate(start + real + len);
-        }
-        write_header(&mut out[start..], opcode, compressed, len);
+        finish_frame(out, &frame, opcode, compressed);
     }
 
     /// The frame of a publication for the sockets that share the context of this window.

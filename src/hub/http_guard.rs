@@ -176,8 +176,7 @@ impl Head {
         self.bytes.starts_with(CONNECT)
     }
 
-    /// What hyper is to see of it.
-    /// The request line and the fields that decide how the message is read; the others would only be parsed once more.
+    /// What hyper is to see: the request line and the fields that decide how the message is read; the others would only be parsed once more.
     pub(super) fn to_passed(&self) -> Vec<u8> {
         let mut passed = Vec::with_capacity(self.bytes.len());
         passed.extend_from_slice(&self.bytes[..self.request_line]);

@@ -42,6 +42,39 @@ pub fn put_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// A frame that has been begun: where, and how much room its header has.
+#[derive(Debug)]
+pub struct OpenFrame {
+    start: usize,
+    header: usize,
+}
+
+/// Begins a frame whose payload is appended next. Its length is not known yet: there is room for the header of `guess`
+/// bytes.
+#[inline]
+#[must_use]
+pub fn begin_frame(out: &mut Vec<u8>, guess: usize) -> OpenFrame {
+    let (start, header) = (out.len(), header_len(guess));
+    out.extend_from_slice(&[0; MAX_HEADER][..header]);
+    OpenFrame { start, header }
+}
+
+/// Writes the header in front of what has been appended, which is moved if the guess was wrong. Returns the length of
+/// the payload.
+#[inline]
+pub fn finish_frame(out: &mut Vec<u8>, frame: &OpenFrame, opcode: Opcode, rsv1: bool) -> usize {
+    let OpenFrame { start, header } = *frame;
+    let len = out.len() - start - header;
+    let real = header_len(len);
+    if real != header {
+        out.resize(start + real.max(header) + len, 0);
+        out.copy_within(start + header..start + header + len, start + real);
+        out.truncate(start + real + len);
+    }
+    write_header(&mut out[start..], opcode, rsv1, len);
+    len
+}
+
 /// Appends a close frame to `out`. `reason` is cut as by [`cut_reason`].
 ///
 /// The codes 0, 1005 and 1006 stand for a frame without payload; the reason is then dropped. No other code is
@@ -120,6 +153,23 @@ mod tests {
                 "wrote past the header"
             );
             assert_eq!(len, header_len(payload_len));
+        }
+    }
+
+    #[test]
+    fn a_wrong_guess_moves_the_payload() {
+        for guess in [0, 125, 126, 65_535, 65_536] {
+            for len in [0, 1, 125, 126, 300, 65_535, 65_536] {
+                let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+                let mut out = vec![7];
+                let frame = begin_frame(&mut out, guess);
+                out.extend_from_slice(&payload);
+                assert_eq!(finish_frame(&mut out, &frame, Opcode::Text, true), len);
+                let mut expected = vec![7];
+                put_header(&mut expected, Opcode::Text, true, len);
+                expected.extend_from_slice(&payload);
+                assert_eq!(out, expected, "{guess}, {len}");
+            }
         }
     }
 

@@ -38,7 +38,8 @@ pub use close_code::{CloseCode, parse_close};
 pub use decoder::Decoder;
 pub use deflate::{Deflater, History, Inflater, ShortDeflater};
 pub use encoder::{
-    MAX_HEADER, cut_reason, header_len, put_close, put_frame, put_header, write_header,
+    MAX_HEADER, OpenFrame, begin_frame, cut_reason, finish_frame, header_len, put_close, put_frame,
+    put_header, write_header,
 };
 pub use error::ProtocolError;
 pub use extension::{Deflate, DeflateContext, DeflateOptions};
