@@ -126,32 +126,38 @@ impl IoThread {
         self.round.clear();
     }
 
-    /// Brings what both threads see in line with the outbox, and goes on with a socket that is closing.
+    /// Brings what both threads see in line with the outbox, and goes on with a connection whose turn it was to write.
     pub(crate) fn after_write(&mut self, slot: u32, gone: bool) {
         let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
         let Connection {
             phase,
+            out,
             shared,
             env,
             server,
             waker,
             ..
         } = connection;
-        let Phase::Socket(socket) = phase else { return };
+        let socket = match phase {
+            Phase::Socket(socket) => socket,
+            Phase::Http(_) => return self.after_http_write(slot, gone),
+            Phase::Dead => return,
+        };
         if gone {
-            writer::drop_outbox(socket);
+            out.drop_outbox();
         }
         // The rest of a frame that JavaScript has begun is on its way here.
         let rest = shared.is_blocked() && *shared.writer() == Turn::Rest;
-        let waits = (rest || !socket.outbox.is_empty()) && !socket.held;
+        let waits = rest || !out.outbox.is_empty();
         if waits && let Some(waker) = waker {
             // The task registers for the moment when the kernel takes more.
             waker.wake_by_ref();
         }
         let env = &mut self.envs[*env];
         let blocked = waits && socket.accepts();
+        let mut drained = false;
         if shared.set_blocked(blocked) {
             env.port.note_blocked(socket.id, blocked);
             if !blocked
@@ -160,20 +166,16 @@ impl IoThread {
                 && server.config.wants_drains.load(Ordering::Relaxed)
             {
                 env.batch.events.push(Event::Drain { id: socket.id });
-                shared.set_settled(socket.settled);
-                self.flush_soon();
+                shared.set_settled(out.settled);
+                drained = true;
             }
         }
-        let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) else {
-            return;
-        };
-        let visible = socket.settled - socket.published;
-        if blocked || visible >= VISIBLE_STEP {
-            socket.published = socket.settled;
-            let settled = socket.settled;
-            if let Some(connection) = self.connection(slot) {
-                connection.shared.set_settled(settled);
-            }
+        if blocked || out.settled - socket.published >= VISIBLE_STEP {
+            socket.published = out.settled;
+            shared.set_settled(out.settled);
+        }
+        if drained {
+            self.flush_soon();
         }
         self.go_on_closing(slot, gone);
     }
@@ -186,10 +188,10 @@ impl IoThread {
             return;
         };
         if let SocketState::Closing { fin, abrupt } = &mut socket.state {
-            if (*abrupt || gone) && !socket.held {
-                socket.outbox.clear();
+            if *abrupt || gone {
+                connection.out.outbox.clear();
             }
-            if socket.outbox.is_empty() && !*fin && !socket.held {
+            if connection.out.outbox.is_empty() && !*fin {
                 let patient = !*abrupt && !gone;
                 // If not, the task tries again when the kernel takes more.
                 *fin = connection.shared.transport().shutdown_write(patient);

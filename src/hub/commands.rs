@@ -2,9 +2,9 @@
 
 use crate::hub::connection::{Farewell, Phase, at};
 use crate::hub::deflate::{Contexts, SocketDeflate};
-use crate::hub::http;
+use crate::hub::http_answer;
 use crate::hub::io_thread::IoThread;
-use crate::hub::writer::{self, Round, Source};
+use crate::hub::writer::{Round, Source};
 use crate::session::command::NOBODY;
 use crate::session::{Command, CommandBatch, Publication, Turn};
 use crate::wire::{LARGE, Opcode, put_close, put_header, put_utf8, utf8_len};
@@ -228,7 +228,7 @@ impl IoThread {
                     slot,
                     serial,
                     request,
-                } => http::apply(self, slot, serial, *request),
+                } => http_answer::apply(self, slot, serial, *request),
                 Command::Stop { server, force } => self.stop(server, force),
                 Command::Reschedule { server } => self.reschedule(server),
                 Command::Rerouted { server } => self.wake_http(server),
@@ -246,8 +246,9 @@ impl IoThread {
             && socket.accepts()
         {
             connection.active = now;
+            let Range { source, start, len } = range;
             self.round
-                .add(slot, socket, range.source, range.start, range.len, batch);
+                .add(slot, &mut connection.out, source, start, len, batch);
         }
     }
 
@@ -270,14 +271,14 @@ impl IoThread {
             opcode,
             payload,
         );
-        socket.settled += payload.len() as i64 - i64::from(frame.len);
+        connection.out.settled += payload.len() as i64 - i64::from(frame.len);
         self.send(slot, frame, batch);
     }
 
     /// Bytes of `Round::local`, which JavaScript has not counted.
     pub(crate) fn send_own(&mut self, slot: u32, start: u32, len: u32, batch: &[u8]) {
-        if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
-            socket.settled -= i64::from(len);
+        if let Some(connection) = self.connection(slot) {
+            connection.out.settled -= i64::from(len);
         }
         let source = Source::Local;
         self.send(slot, Range { source, start, len }, batch);
@@ -291,7 +292,7 @@ impl IoThread {
         if let Phase::Socket(socket) = &mut connection.phase
             && socket.accepts()
         {
-            socket.outbox.push_front(rest);
+            connection.out.outbox.push_front(rest);
             *connection.shared.writer() = Turn::Queue;
             connection.wake();
             self.round.dirty.push(slot);
@@ -321,11 +322,12 @@ impl IoThread {
             if !socket.accepts() {
                 continue;
             }
+            let out = &mut connection.out;
             let skipped = !self.skips.is_empty() && self.skips.contains(&slot);
-            if skipped || !socket.outbox.is_empty() {
+            if skipped || !out.outbox.is_empty() {
                 let config = &connection.server.config;
                 let limit = config.backpressure_limit.load(Ordering::Relaxed);
-                if skipped || limit != 0 && socket.outbox.len() as u64 > limit {
+                if skipped || limit != 0 && out.outbox.len() as u64 > limit {
                     if config.close_on_backpressure_limit.load(Ordering::Relaxed) {
                         overflowed.push(slot);
                     }
@@ -346,10 +348,10 @@ impl IoThread {
                     )
                 }
             };
-            socket.settled -= i64::from(len);
-            self.round.add(slot, socket, source, start, len, batch);
-            if !socket.outbox.is_empty() {
-                connection.shared.set_settled(socket.settled);
+            out.settled -= i64::from(len);
+            self.round.add(slot, out, source, start, len, batch);
+            if !out.outbox.is_empty() {
+                connection.shared.set_settled(out.settled);
             }
         }
         self.skips.clear();
@@ -360,8 +362,8 @@ impl IoThread {
 
     /// More waits for the socket than its server allows: what waits is dropped, and the socket ended.
     fn overflow(&mut self, slot: u32) {
-        if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
-            writer::drop_outbox(socket);
+        if let Some(connection) = self.connection(slot) {
+            connection.out.drop_outbox();
         }
         self.end_socket(slot, 1006, "", Farewell::Nothing);
     }

@@ -1,7 +1,7 @@
 //! A connection as its I/O thread holds it: an HTTP connection until the 101, then a WebSocket.
 
 use crate::hub::deflate::SocketDeflate;
-use crate::hub::http::{Exchange, Next};
+use crate::hub::http::HttpPhase;
 use crate::hub::server::Server;
 use crate::session::transport::{Accepted, ReadHalf, Transport};
 use crate::session::{Outbox, SocketShared};
@@ -53,10 +53,48 @@ pub struct Connection {
     pub named: bool,
     /// It waits, unread, until JavaScript has taken what waits for it.
     pub stalled: bool,
-    /// hyper has bytes that the kernel refused.
-    pub unflushed: bool,
+    /// What is to be written.
+    pub out: Output,
     /// What it is.
     pub phase: Phase,
+}
+
+/// What a connection has to write.
+#[derive(Debug)]
+pub struct Output {
+    /// What the kernel has not taken.
+    pub outbox: Outbox,
+    /// First and last node of what is to be written in this round; `NONE` when there is nothing.
+    pub head: u32,
+    /// See `head`.
+    pub tail: u32,
+    /// See [`SocketShared`]'s `settled`.
+    pub settled: i64,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            outbox: Outbox::default(),
+            head: NONE,
+            tail: NONE,
+            settled: 0,
+        }
+    }
+}
+
+impl Output {
+    /// Whether everything has met the kernel.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.head == NONE && self.outbox.is_empty()
+    }
+
+    /// Drops what is queued: it counts as no longer waiting.
+    pub fn drop_outbox(&mut self) {
+        self.settled += self.outbox.len() as i64;
+        self.outbox.clear();
+    }
 }
 
 /// What a connection is.
@@ -70,33 +108,6 @@ pub enum Phase {
     Dead,
 }
 
-/// HTTP.
-#[derive(Debug, Default)]
-pub struct HttpPhase {
-    /// The request being answered.
-    pub exchange: Option<Box<Exchange>>,
-    /// End it now, without a response.
-    pub kill: bool,
-    /// End it when it has answered.
-    pub close_after: bool,
-    /// Whether it is counted among the server's idle connections.
-    pub counted_idle: bool,
-    /// What is known of the request whose head hyper is about to see.
-    pub(super) next: Option<Next>,
-    /// A request is being answered: what comes behind it waits.
-    pub busy: bool,
-    /// Something waits behind it.
-    pub behind: bool,
-    /// What is left of the body of a request that has been answered.
-    pub leftover: Option<hyper::body::Incoming>,
-    /// Second in which the head that is arriving began; 0 for none.
-    pub head_since: u32,
-    /// The client has been refused, and may still be sending.
-    pub refused: bool,
-    /// hyper is about to write a response's head.
-    pub head_due: bool,
-}
-
 /// A WebSocket.
 #[derive(Debug)]
 pub struct SocketPhase {
@@ -106,15 +117,7 @@ pub struct SocketPhase {
     pub decoder: Decoder,
     /// Compression, if it was agreed on.
     pub(crate) deflate: Option<SocketDeflate>,
-    /// What the kernel has not taken.
-    pub outbox: Outbox,
-    /// First and last node of what is to be written in this round; `NONE` when there is nothing.
-    pub head: u32,
-    /// See `head`.
-    pub tail: u32,
-    /// See [`SocketShared`]'s `settled`.
-    pub settled: i64,
-    /// The value last made visible.
+    /// The value of `settled` that was last made visible.
     pub published: i64,
     /// Where it is in its life.
     pub state: SocketState,
@@ -124,8 +127,6 @@ pub struct SocketPhase {
     pub owed: u32,
     /// A ping is unanswered.
     pub pinged: bool,
-    /// The 101 waits until hyper has let go of the stream.
-    pub held: bool,
     /// JavaScript will not name the slot again.
     pub released: bool,
 }
@@ -177,23 +178,18 @@ pub(crate) fn at(slots: &mut [Option<Box<Connection>>], slot: u32) -> Option<&mu
 pub const NONE: u32 = u32::MAX;
 
 impl SocketPhase {
-    /// A socket whose 101 has not been written.
+    /// A socket, open.
     #[must_use]
     pub fn new(id: u32, deflate: Option<Deflate>) -> Self {
         Self {
             id,
             decoder: Decoder::new(deflate.is_some()),
             deflate: deflate.map(SocketDeflate::new),
-            outbox: Outbox::default(),
-            head: NONE,
-            tail: NONE,
-            settled: 0,
             published: 0,
             state: SocketState::Open,
             paused: false,
             owed: 0,
             pinged: false,
-            held: true,
             released: false,
         }
     }

@@ -34,8 +34,6 @@ pub struct EnvPort {
     /// Sockets for which bytes wait. Nearly always none.
     blocked: AtomicUsize,
     blocked_ids: Mutex<Vec<u32>>,
-    /// Sockets whose 101 is not on the wire yet.
-    pub(crate) held: AtomicUsize,
 }
 
 /// The two lists shared with one I/O thread.
@@ -76,7 +74,6 @@ impl EnvPort {
             loses_wakes,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
-            held: AtomicUsize::new(0),
         }
     }
 
@@ -91,7 +88,6 @@ impl EnvPort {
             loses_wakes: false,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
-            held: AtomicUsize::new(0),
         }
     }
 
@@ -142,7 +138,6 @@ impl EnvPort {
     pub fn flush(&self, limit: Duration) {
         self.wait_until(limit, || {
             (0..self.lanes.len()).all(|thread| self.is_settled(thread))
-                && self.held.load(Ordering::Acquire) == 0
         });
     }
 

@@ -1,63 +1,79 @@
-//! HTTP until the 101. What is on the wire is hyper's; here are the exchange with JavaScript and the way out of HTTP.
+//! HTTP until the 101: a connection's task from its first byte on, and the requests it reads.
 //!
-//! One task serves a connection from its first byte. While hyper runs it calls back: for a request (`Service`), for a
-//! response's body (`ResponseBody`), to read and write (`Stream`). Each call borrows the thread's state for a moment;
-//! JavaScript's answers are put there by `apply`, which wakes the task.
-//!
-//! An upgrade takes the stream, and the bytes hyper has read beyond the handshake, out of hyper before it has answered:
-//! the 101 is ours, and leaves in one write with whatever `open` sends.
+//! A request is read when the one before has been answered and its answer has met the kernel; what the client sends
+//! meanwhile waits, unread past a bound. So a connection costs one request and one head's worth of bytes, whatever its
+//! client sends. Answers are `http_answer`'s: they are put into the round of the thread, as what sockets send is.
 
-use crate::hub::connection::{Farewell, HttpPhase, Phase, SocketPhase, SocketState, at};
-use crate::hub::http_guard::{self, Refusal};
-use crate::hub::http_response::{Answer, Service};
-use crate::hub::http_stream::Stream;
+use crate::hub::connection::{Connection, Output, Phase, SocketPhase, at};
+use crate::hub::http_answer::Waiting;
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::routes::Target;
-use crate::hub::writer;
-use crate::session::command::Response;
-use crate::session::event::{BodyChunk, RequestHead};
-use crate::session::tls::TlsRead;
-use crate::session::{Event, ReadHalf, Request, SocketShared};
-use crate::wire::{Deflate, Handshake, accept_key, classify};
-use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
-use std::collections::VecDeque;
-use std::future::Future;
-use std::io::Write as _;
-use std::pin::Pin;
+use crate::hub::socket::{Read, read_some};
+use crate::session::event::{BodyChunk, RequestText};
+use crate::session::{Event, ReadHalf};
+use crate::wire::{Deflate, HEAD_LIMIT, Handshake, RequestHead, RequestReader, path_of};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use tokio::io::ReadBuf;
 
-/// Bytes a request's head may have. It is also the most that is read of what a client sends while its request is being
-/// answered.
-pub(super) const HEAD_LIMIT: usize = 16 << 10;
 /// Seconds that a client which has been refused may take to stop sending. It could not read the answer if the connection
 /// were closed on what it sends.
 const LINGER: u32 = 2;
 /// Bytes that are read meanwhile.
-const LINGER_LIMIT: usize = 4 << 20;
+const LINGER_LIMIT: u32 = 4 << 20;
+/// Steps of one connection before others get their turn.
+const STEPS: usize = 8;
 
-/// A request as the guard has seen it.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// It has been passed on.
-    Request {
-        /// Its target, as it was sent.
-        target: Box<[u8]>,
-        /// Its method is CONNECT, which hyper must not see.
-        is_connect: bool,
-        /// `name: value\n` for each field.
-        fields: Vec<u8>,
-    },
-    /// It is refused. hyper sees another one in its place, so that the answer has its turn.
-    Refused(Refusal),
+/// A connection that speaks HTTP.
+#[derive(Debug, Default)]
+pub struct HttpPhase {
+    stage: Stage,
+    /// The request that JavaScript is answering.
+    pub exchange: Option<Box<Exchange>>,
+    /// The request for a static route that waits for what the route answers.
+    pub(super) waiting: Option<Box<Waiting>>,
+    reader: RequestReader,
+    /// What has come and has not been read yet: the rest of a body, the next request, or the first frames of a WebSocket.
+    pub(super) rest: Vec<u8>,
+    /// What the body contains, as far as it came with the head and nobody has asked for it.
+    pub(super) content: Vec<u8>,
+    /// Bytes of the body so far.
+    received: u64,
+    /// End it now, without a response.
+    pub kill: bool,
+    /// End it when it has answered.
+    pub close_after: bool,
+    /// Whether it is counted among the server's idle connections.
+    pub counted_idle: bool,
+    /// Nothing more of it is understood, or wanted: at its end what still comes is read for a while.
+    pub(super) refused: bool,
+    /// Second in which the head that is arriving began; 0 for none.
+    pub head_since: u32,
 }
 
-/// One request and its answer.
+/// Where an HTTP connection is in its life.
+///
+/// ```text
+///   Handshake ──▶ Open ──▶ Ending ──▶ (gone)
+///       │           └────▶ Lingering ───▲
+///       └──────────▶ Failed ────────────┘
+/// ```
+#[derive(Debug, Default, Clone, Copy)]
+enum Stage {
+    /// Requests and answers.
+    #[default]
+    Open,
+    /// TLS is being agreed on.
+    Handshake,
+    /// That has failed: what the client still sends is read, so that it can read the alert that says why.
+    Failed,
+    /// The last answer is out, and so is FIN; what the client still sends is read. So many bytes may still come.
+    Lingering(u32),
+    /// The last answer is out; the end of the stream may wait for room in the kernel.
+    Ending,
+}
+
+/// One request that JavaScript answers.
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) serial: u32,
@@ -68,210 +84,89 @@ pub struct Exchange {
     pub(super) is_head: bool,
     /// The client waits for leave to send the body.
     pub(super) is_expecting: bool,
-    /// JavaScript's answer, until hyper takes it.
-    pub(super) response: Option<Box<Response>>,
     /// An answer has been given, by JavaScript or in its stead.
     pub(super) answered: bool,
-    pub(super) body: Option<Incoming>,
-    pub(super) received: u64,
+    /// All of the answer has been put into the queue.
+    pub(super) is_done: bool,
+    /// Of an answer in pieces: bytes that are still to come, or `None` when it is chunked.
+    pub(super) left: Option<u64>,
+    pub(super) want_writable: bool,
     /// JavaScript waits for a piece of the body.
     pub(super) reading: bool,
-    /// Pieces of the response's body.
-    pub(super) pieces: VecDeque<Bytes>,
-    pub(super) ended: bool,
-    pub(super) cut: bool,
-    pub(super) want_writable: bool,
 }
 
-/// What the task has to do besides letting hyper run.
-enum Step {
-    Go,
-    /// Answer what is pending, then end.
-    Finish,
-    /// End now.
-    Kill,
-    /// Leave HTTP.
-    Upgrade,
-}
-
-/// The connection's task, from accept to the end of HTTP.
-pub(crate) async fn run(slot: u32, mut read: ReadHalf, shared: Arc<SocketShared>) {
-    if let ReadHalf::Tls(tls) = &mut read
-        && !shake_hands(slot, tls, &shared).await
-    {
-        return;
-    }
-    let stream = Stream::new(slot, read, shared);
-    let mut connection = hyper::server::conn::http1::Builder::new()
-        // The guard is stricter: with this no head that it has passed is too large.
-        .max_buf_size(2 * HEAD_LIMIT)
-        .half_close(false)
-        .auto_date_header(false)
-        .serve_connection(stream, Service { slot });
-    let upgraded = std::future::poll_fn(|cx| {
-        loop {
-            match io_thread::with(|io| io.http_step(slot, cx)).unwrap_or(Step::Kill) {
-                Step::Kill => return Poll::Ready(false),
-                Step::Upgrade => return Poll::Ready(true),
-                Step::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                Step::Go => {}
-            }
-            if Pin::new(&mut connection).poll(cx).is_ready() {
-                return Poll::Ready(false);
-            }
-            // hyper hands the body over within its poll: only behind it can it be read.
-            if !poll_body(slot, cx) {
-                return Poll::Pending;
-            }
+impl HttpPhase {
+    /// A connection that has just been accepted.
+    #[must_use]
+    pub(crate) fn new(is_tls: bool) -> Self {
+        Self {
+            stage: if is_tls {
+                Stage::Handshake
+            } else {
+                Stage::Open
+            },
+            counted_idle: true,
+            ..Self::default()
         }
-    })
-    .await;
-    if upgraded {
-        let parts = connection.into_parts();
-        let (read, early) = parts.io.into_parts(&parts.read_buf);
-        io_thread::with(|io| io.leave_http(slot, read, &early));
-        return;
     }
-    if io_thread::with(|io| io.begin_linger(slot)).unwrap_or(false) {
-        let mut read = connection.into_parts().io.into_parts(&[]).0;
-        linger(slot, &mut read).await;
-    } else {
-        drop(connection);
+
+    /// Whether a request is being answered, or an answer is on its way.
+    #[must_use]
+    pub(super) fn is_answering(&self, out: &Output) -> bool {
+        self.exchange.is_some() || self.waiting.is_some() || !out.is_empty()
     }
-    io_thread::with(|io| io.end_http(slot));
-}
 
-/// The TLS handshake, within the time that an HTTP connection may be silent. False: the connection has ended.
-async fn shake_hands(slot: u32, read: &mut TlsRead, shared: &SocketShared) -> bool {
-    let step =
-        |cx: &Context<'_>| io_thread::with(|io| io.http_step(slot, cx)).unwrap_or(Step::Kill);
-    let agreed = std::future::poll_fn(|cx| match step(cx) {
-        Step::Go => read.poll_handshake(cx),
-        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(false),
-    })
-    .await;
-    if agreed {
-        return true;
+    /// Whether the body of the request has been read to its end.
+    pub(super) fn is_body_complete(&self) -> bool {
+        self.reader.is_complete()
     }
-    let _ = shared.transport().shutdown_write(false);
-    io_thread::with(|io| io.linger(slot));
-    // Closing with bytes unread would reset the connection, and the client might not see the alert that says why.
-    std::future::poll_fn(|cx| match step(cx) {
-        Step::Go => read.poll_drain(cx),
-        Step::Finish | Step::Kill | Step::Upgrade => Poll::Ready(()),
-    })
-    .await;
-    io_thread::with(|io| io.end_http(slot));
-    false
-}
 
-/// Reads a piece of the request's body if JavaScript waits for one, or if the request has been answered and the rest of
-/// its body is in the way of the next one. Returns whether hyper has to run again for more.
-fn poll_body(slot: u32, cx: &mut Context<'_>) -> bool {
-    let body = io_thread::with(|io| {
-        let http = io.http(slot)?;
-        match http.exchange.as_deref_mut() {
-            Some(exchange) if exchange.reading => exchange.body.take(),
-            Some(_) => None,
-            None => http.leftover.take(),
-        }
-    });
-    let Some(mut body) = body.flatten() else {
-        return false;
-    };
-    let polled = Pin::new(&mut body).poll_frame(cx);
-    io_thread::with(|io| io.body_polled(slot, body, polled)).unwrap_or(false)
-}
-
-/// Reads what a refused client still sends, until it stops, has sent too much, or time is up.
-async fn linger(slot: u32, read: &mut ReadHalf) {
-    let mut left = LINGER_LIMIT;
-    std::future::poll_fn(|cx| {
-        loop {
-            let more = io_thread::with(|io| {
-                if matches!(io.http_step(slot, cx), Step::Kill) {
-                    return Poll::Ready(0);
-                }
-                let mut buf = ReadBuf::new(&mut io.scratch);
-                match ready!(read.poll_read(cx, &mut buf)) {
-                    Ok(()) => Poll::Ready(buf.filled().len()),
-                    Err(_) => Poll::Ready(0),
-                }
-            });
-            match more {
-                Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(read)) if read > 0 && read < left => left -= read,
-                _ => return Poll::Ready(()),
+    /// What is to be read next.
+    fn wants(&self, out: &Output) -> Want {
+        if self.refused {
+            Want::Nothing
+        } else if !self.is_answering(out) {
+            if self.reader.is_in_body() {
+                Want::Rest
+            } else {
+                Want::Head
             }
+        } else if self.exchange.as_ref().is_some_and(|e| e.reading) && self.reader.is_in_body() {
+            Want::Body
+        } else {
+            Want::Behind(HEAD_LIMIT.saturating_sub(self.rest.len()))
         }
-    })
-    .await;
+    }
+}
+
+/// What a connection is to read.
+enum Want {
+    Head,
+    /// A body, for JavaScript.
+    Body,
+    /// What is left of the body of a request that has been answered.
+    Rest,
+    /// What is not its turn yet, and whether the client is there: so many bytes.
+    Behind(usize),
+    Nothing,
+}
+
+/// Starts the task of a connection.
+pub(crate) fn spawn(slot: u32, mut read: ReadHalf) {
+    tokio::spawn(std::future::poll_fn(move |cx| {
+        io_thread::with(|io| io.poll_connection(slot, &mut read, cx)).unwrap_or(Poll::Ready(()))
+    }));
 }
 
 impl IoThread {
-    pub(super) fn http(&mut self, slot: u32) -> Option<&mut HttpPhase> {
-        match &mut self.connection(slot)?.phase {
-            Phase::Http(phase) => Some(phase),
-            _ => None,
-        }
-    }
-
-    pub(super) fn exchange(&mut self, slot: u32) -> Option<&mut Exchange> {
-        self.http(slot)?.exchange.as_deref_mut()
-    }
-
-    /// Whether a client that was refused may still be sending. Tells it that nothing comes any more.
-    fn begin_linger(&mut self, slot: u32) -> bool {
-        let now = self.wheel.now();
+    fn poll_connection(
+        &mut self,
+        slot: u32,
+        read: &mut ReadHalf,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let Some(connection) = self.connection(slot) else {
-            return false;
-        };
-        if !matches!(&connection.phase, Phase::Http(http) if http.refused && !http.kill) {
-            return false;
-        }
-        let _ = connection.shared.transport().shutdown_write(false);
-        connection.active = now;
-        connection.timeout = Some(LINGER);
-        self.schedule(slot);
-        true
-    }
-
-    /// A body has broken the rules after its request was passed on: nothing more of it is read.
-    pub(super) fn refuse_rest(&mut self, slot: u32, status: Refusal) {
-        let Some(connection) = self.connection(slot) else {
-            return;
-        };
-        let env = connection.env;
-        let Phase::Http(http) = &mut connection.phase else {
-            return;
-        };
-        http.refused = true;
-        http.leftover = None;
-        match http.exchange.as_deref_mut() {
-            Some(exchange) if !exchange.answered => {
-                exchange.refuse(status);
-                exchange.body = None;
-                let serial = exchange.serial;
-                let reading = std::mem::take(&mut exchange.reading);
-                http.close_after = true;
-                connection.wake();
-                if reading {
-                    self.envs[env]
-                        .batch
-                        .push_body(slot, serial, BodyChunk::Failed);
-                    self.flush_soon();
-                }
-            }
-            _ => {
-                http.kill = true;
-                connection.wake();
-            }
-        }
-    }
-
-    fn http_step(&mut self, slot: u32, cx: &Context<'_>) -> Step {
-        let Some(connection) = self.connection(slot) else {
-            return Step::Kill;
+            return Poll::Ready(());
         };
         if !connection
             .waker
@@ -280,513 +175,473 @@ impl IoThread {
         {
             connection.waker = Some(cx.waker().clone());
         }
-        match &connection.phase {
-            Phase::Http(phase) if phase.kill => Step::Kill,
-            Phase::Http(phase) if phase.close_after => Step::Finish,
-            Phase::Http(_) => Step::Go,
-            Phase::Socket(_) if connection.unflushed => Step::Go,
-            Phase::Socket(_) => Step::Upgrade,
-            Phase::Dead => Step::Kill,
+        match connection.phase {
+            Phase::Socket(_) => self.poll_socket(slot, read, cx),
+            Phase::Http(_) => self.poll_http(slot, read, cx),
+            Phase::Dead => Poll::Ready(()),
         }
     }
 
-    fn body_polled(
-        &mut self,
-        slot: u32,
-        body: Incoming,
-        polled: Poll<Option<Result<Frame<Bytes>, hyper::Error>>>,
-    ) -> bool {
-        let Some(connection) = self.connection(slot) else {
-            return false;
-        };
-        let (env, limit) = (
-            connection.env,
-            connection
-                .server
-                .config
-                .max_request_body_size
-                .load(Ordering::Relaxed),
-        );
-        let Some(exchange) = self.exchange(slot) else {
-            // Nobody asks for it; an end, or an error, is hyper's to deal with.
-            let is_more = matches!(polled, Poll::Ready(Some(Ok(_))));
-            if (is_more || polled.is_pending())
-                && let Some(http) = self.http(slot)
-            {
-                http.leftover = Some(body);
+    fn poll_http(&mut self, slot: u32, read: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_write(slot, cx);
+        for _ in 0..STEPS {
+            let Some(Connection {
+                phase: Phase::Http(http),
+                out,
+                shared,
+                ..
+            }) = at(&mut self.slots, slot)
+            else {
+                return Poll::Ready(());
+            };
+            if http.kill {
+                return self.end_http(slot);
             }
-            return polled.is_ready();
-        };
-        let serial = exchange.serial;
-        let chunk = match polled {
-            Poll::Pending => {
-                exchange.body = Some(body);
-                return false;
-            }
-            Poll::Ready(None) => BodyChunk::End,
-            Poll::Ready(Some(Err(_))) => BodyChunk::Failed,
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    exchange.received += data.len() as u64;
-                    if exchange.received > limit {
-                        exchange.refuse(413);
-                        BodyChunk::Failed
+            match (http.stage, &mut *read) {
+                (Stage::Open, _) => {}
+                (Stage::Handshake, _) if http.close_after => return self.end_http(slot),
+                (Stage::Handshake, ReadHalf::Tls(tls)) => {
+                    if ready!(tls.poll_handshake(cx)) {
+                        http.stage = Stage::Open;
                     } else {
-                        exchange.body = Some(body);
-                        BodyChunk::Data(data)
+                        http.stage = Stage::Failed;
+                        let _ = shared.transport().shutdown_write(false);
+                        self.linger(slot);
+                        continue;
                     }
-                } else {
-                    // Trailers: nobody asks for them.
-                    exchange.body = Some(body);
-                    return true;
+                }
+                (Stage::Failed, ReadHalf::Tls(tls)) => {
+                    ready!(tls.poll_drain(cx));
+                    return self.end_http(slot);
+                }
+                (Stage::Handshake | Stage::Failed, _) => return self.end_http(slot),
+                (Stage::Lingering(left), _) => {
+                    match read_some(read, cx, &mut self.scratch) {
+                        Read::Pending => return Poll::Pending,
+                        Read::Bytes(n) if n < left as usize => {
+                            self.set_stage(slot, Stage::Lingering(left - n as u32));
+                        }
+                        Read::Bytes(_) | Read::End => return self.end_http(slot),
+                    }
+                    continue;
+                }
+                (Stage::Ending, _) => {
+                    if !shared.transport().shutdown_write(true)
+                        && ready!(shared.transport().poll_write_ready(cx)).is_ok()
+                    {
+                        continue;
+                    }
+                    return self.end_http(slot);
                 }
             }
-        };
-        exchange.reading = false;
-        self.envs[env].batch.push_body(slot, serial, chunk);
-        self.flush_soon();
-        true
+            if http.close_after && !http.is_answering(out) {
+                self.begin_end(slot);
+                continue;
+            }
+            if http.waiting.is_some() && self.answer_waiting(slot) {
+                continue;
+            }
+            if self.read_on(slot, read, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    /// A request has arrived. Returns the exchange's serial, or the answer that needs no JavaScript.
-    pub(super) fn request(
-        &mut self,
-        slot: u32,
-        request: http::Request<Incoming>,
-    ) -> Result<u32, Answer> {
-        let (mut head, body) = request.into_parts();
-        let next = self.http(slot).and_then(|http| {
-            http.busy = true;
-            http.next.take()
-        });
-        let (target, fields) = match next {
-            Some(Next::Request {
-                target,
-                is_connect,
-                fields,
-            }) => {
-                if is_connect {
-                    head.method = http::Method::CONNECT;
-                }
-                (target, fields)
-            }
-            Some(Next::Refused(status)) => return Err(Answer::status(slot, status)),
-            None => return Err(Answer::status(slot, 400)),
-        };
-        let Some(connection) = self.slots.get(slot as usize).and_then(Option::as_deref) else {
-            return Err(Answer::status(slot, 503));
-        };
-        let http11 = head.version >= http::Version::HTTP_11;
-        let limit = connection
-            .server
-            .config
-            .max_request_body_size
-            .load(Ordering::Relaxed);
-        if body.size_hint().lower() > limit {
-            if let Some(http) = self.http(slot) {
-                http.refused = true;
-            }
-            return Err(Answer::status(slot, 413));
+    fn set_stage(&mut self, slot: u32, stage: Stage) {
+        if let Some(http) = self.http(slot) {
+            http.stage = stage;
         }
-        let field =
-            |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let has_body = !body.is_end_stream();
-        let closes = head
-            .headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .any(|value| {
-                let value = value.to_str().unwrap_or_default();
-                value
-                    .split(',')
-                    .any(|token| token.trim().eq_ignore_ascii_case("close"))
-            });
-        let handshake = match classify(
-            head.method.as_str(),
-            http11 && !has_body,
-            field(&header::UPGRADE),
-            field(&header::SEC_WEBSOCKET_KEY),
-            field(&header::SEC_WEBSOCKET_VERSION),
-        ) {
-            Handshake::NotWebSocket => 0,
-            Handshake::Accepted => 1,
-            Handshake::WrongVersion => 2,
+    }
+
+    /// The last answer is out. A client that may still be sending is told that nothing comes any more, and heard out.
+    fn begin_end(&mut self, slot: u32) {
+        let now = self.wheel.now();
+        let Some(connection) = self.connection(slot) else {
+            return;
         };
-        let routed = connection.server.routes().and_then(|routes| {
-            let path = http_guard::path_of(&target);
-            let method = head.method.as_str().as_bytes();
-            match routes.find(method, path, handshake != 0)? {
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        if http.refused || http.reader.is_in_body() {
+            http.stage = Stage::Lingering(LINGER_LIMIT);
+            let _ = connection.shared.transport().shutdown_write(false);
+            connection.active = now;
+            connection.timeout = Some(LINGER);
+            self.schedule(slot);
+        } else {
+            http.stage = Stage::Ending;
+        }
+    }
+
+    /// One step of reading.
+    fn read_on(&mut self, slot: u32, read: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(Connection {
+            phase: Phase::Http(http),
+            out,
+            ..
+        }) = at(&mut self.slots, slot)
+        else {
+            return Poll::Pending;
+        };
+        if http.reader.is_complete() && !http.is_answering(out) && !http.refused {
+            http.reader.begin();
+        }
+        let want = http.wants(out);
+        if !http.rest.is_empty() && !matches!(want, Want::Behind(_) | Want::Nothing) {
+            let bytes = std::mem::take(&mut http.rest);
+            self.take(slot, &want, &bytes);
+            return Poll::Ready(());
+        }
+        let room = match want {
+            Want::Nothing | Want::Behind(0) => return Poll::Pending,
+            Want::Behind(room) => room,
+            Want::Head => HEAD_LIMIT,
+            Want::Body | Want::Rest => self.scratch.len(),
+        };
+        match read_some(read, cx, &mut self.scratch[..room]) {
+            Read::Pending => Poll::Pending,
+            Read::End => {
+                self.client_left(slot);
+                Poll::Ready(())
+            }
+            Read::Bytes(n) => {
+                let scratch = std::mem::take(&mut self.scratch);
+                self.take(slot, &want, &scratch[..n]);
+                self.scratch = scratch;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// No more will come. What is being answered is given up, unless the answer needs no more than to be written.
+    fn client_left(&mut self, slot: u32) {
+        let Some(Connection {
+            phase: Phase::Http(http),
+            out,
+            ..
+        }) = at(&mut self.slots, slot)
+        else {
+            return;
+        };
+        if http.exchange.is_none() && http.is_answering(out) {
+            http.close_after = true;
+            http.refused = true;
+        } else {
+            http.kill = true;
+        }
+    }
+
+    fn take(&mut self, slot: u32, want: &Want, bytes: &[u8]) {
+        match want {
+            Want::Head => self.take_head(slot, bytes),
+            Want::Body | Want::Rest => self.take_body(slot, bytes),
+            Want::Behind(_) => {
+                if let Some(http) = self.http(slot) {
+                    http.rest.extend_from_slice(bytes);
+                }
+            }
+            Want::Nothing => {}
+        }
+    }
+
+    /// Bytes where a head is due.
+    fn take_head(&mut self, slot: u32, bytes: &[u8]) {
+        let now = self.wheel.now();
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        match http.reader.read_head(bytes) {
+            Ok(Some((head, used))) => {
+                http.head_since = 0;
+                // Only a whole head is a sign of life: one that comes byte by byte runs into the timeout.
+                connection.active = now;
+                // What is wrong with the beginning of a body is as good as wrong with the head.
+                match http.reader.read_body(&bytes[used..], &mut http.content) {
+                    Ok(of_body) => http.rest.extend_from_slice(&bytes[used + of_body..]),
+                    Err(error) => return self.refuse_request(slot, error.status()),
+                }
+                http.received = http.content.len() as u64;
+                self.request(slot, &head);
+            }
+            Ok(None) => {
+                if http.head_since == 0 {
+                    http.head_since = now.max(1);
+                    self.schedule(slot);
+                }
+            }
+            Err(error) => self.refuse_request(slot, error.status()),
+        }
+    }
+
+    /// A request whose head is complete.
+    fn request(&mut self, slot: u32, head: &RequestHead<'_>) {
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let server = &connection.server;
+        let limit = server.config.max_request_body_size.load(Ordering::Relaxed);
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        if head.content_length().unwrap_or(http.received) > limit {
+            return self.refuse_request(slot, 413);
+        }
+        let handshake = head.handshake();
+        let is_handshake = handshake != Handshake::NotWebSocket;
+        let route = server.routes().and_then(|routes| {
+            match routes.find(head.method(), path_of(head.target()), is_handshake)? {
                 Target::Static(route) => Some(Arc::clone(route)),
                 Target::Handler => None,
             }
         });
-        // A body whose sender waits for leave to send it is never asked for.
-        let rest = (has_body && !head.headers.contains_key(header::EXPECT)).then_some(());
-        if let Some(route) = routed {
-            self.set_idle(slot, false);
-            if let Some(http) = self.http(slot) {
-                http.close_after |= !http11 || closes;
-                http.leftover = rest.map(|()| body);
-            }
-            return Err(Answer::fixed(slot, route, head.method, &head.headers));
+        http.close_after |= head.closes();
+        if let Some(route) = route {
+            http.content = Vec::new();
+            // The sender of a body that waits for leave to send it gets none.
+            http.refused |= head.expects_continue();
+            http.close_after |= head.expects_continue();
+            return self.answer_static(slot, route, head);
         }
-        let key =
-            (handshake == 1).then(|| field(&header::SEC_WEBSOCKET_KEY).unwrap_or_default().into());
-        let deflate = if handshake == 1 {
-            let options = connection.server.config.deflate();
-            extensions(&head.headers).and_then(|offers| options.negotiate(&offers))
+        let (key, deflate) = if handshake == Handshake::Accepted {
+            let offers = head.extensions();
+            let options = server.config.deflate();
+            (
+                head.key().map(Box::from),
+                offers.and_then(|offers| options.negotiate(&offers)),
+            )
         } else {
-            None
+            (None, None)
         };
-        let (env, server, shared) = (
-            connection.env,
-            connection.server.id,
-            Arc::clone(&connection.shared),
-        );
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
-        let event = RequestHead {
-            server,
+        http.exchange = Some(Box::new(Exchange {
+            serial,
+            key,
+            deflate,
+            is_head: head.method() == b"HEAD",
+            is_expecting: head.expects_continue(),
+            answered: false,
+            is_done: false,
+            left: None,
+            want_writable: false,
+            reading: false,
+        }));
+        let event = crate::session::event::RequestHead {
+            server: server.id,
             slot,
             serial,
-            shared,
-            method: head.method.as_str().into(),
-            target,
-            fields,
-            handshake,
+            shared: Arc::clone(&connection.shared),
+            text: RequestText::new(head),
+            handshake: match handshake {
+                Handshake::NotWebSocket => 0,
+                Handshake::Accepted => 1,
+                Handshake::WrongVersion => 2,
+            },
             deflates: deflate.is_some(),
-            flags: u32::from(has_body) | u32::from(!http11) << 1,
+            flags: u32::from(head.has_body()) | u32::from(!head.is_http11()) << 1,
         };
-        self.envs[env]
-            .batch
-            .events
-            .push(Event::Request(Box::new(event)));
+        let batch = &mut self.envs[connection.env].batch;
+        batch.events.push(Event::Request(Box::new(event)));
         self.set_idle(slot, false);
-        if let Some(phase) = self.http(slot) {
-            phase.exchange = Some(Box::new(Exchange {
-                serial,
-                key,
-                deflate,
-                is_head: head.method == http::Method::HEAD,
-                is_expecting: rest.is_none(),
-                response: None,
-                answered: false,
-                body: has_body.then_some(body),
-                received: 0,
-                reading: false,
-                pieces: VecDeque::new(),
-                ended: false,
-                cut: false,
-                want_writable: false,
-            }));
-            phase.close_after |= !http11 || closes;
-        }
         self.flush_soon();
-        Ok(serial)
     }
 
-    /// hyper has let go of the response: the exchange is over.
-    pub(super) fn exchange_over(&mut self, slot: u32, serial: u32, complete: bool) {
-        let Some(connection) = self.connection(slot) else {
+    /// Bytes of a body, and of what comes behind it.
+    fn take_body(&mut self, slot: u32, bytes: &[u8]) {
+        let now = self.wheel.now();
+        let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
-        let env = connection.env;
-        let Phase::Http(phase) = &mut connection.phase else {
+        let Phase::Http(http) = &mut connection.phase else {
             return;
         };
-        if phase
-            .exchange
-            .as_ref()
-            .is_none_or(|exchange| exchange.serial != serial)
+        let config = &connection.server.config;
+        let limit = config.max_request_body_size.load(Ordering::Relaxed);
+        connection.active = now;
+        let mut content = Vec::new();
+        let used = match http.reader.read_body(bytes, &mut content) {
+            Ok(used) => used,
+            Err(error) => return self.refuse_body(slot, error.status()),
+        };
+        http.received += content.len() as u64;
+        if http.received > limit {
+            // Only a body whose length was not announced gets here.
+            return self.refuse_body(slot, 413);
+        }
+        http.rest.extend_from_slice(&bytes[used..]);
+        let is_complete = http.reader.is_complete();
+        if let Some(exchange) = http.exchange.as_deref_mut()
+            && exchange.reading
+            && (is_complete || !content.is_empty())
         {
+            exchange.reading = false;
+            let chunk = if content.is_empty() {
+                BodyChunk::End
+            } else {
+                BodyChunk::Data(content.into())
+            };
+            let serial = exchange.serial;
+            self.envs[connection.env]
+                .batch
+                .push_body(slot, serial, chunk);
+            self.flush_soon();
+        }
+    }
+
+    /// A body is not what the server accepts, after its request was passed on: nothing more of it is read.
+    fn refuse_body(&mut self, slot: u32, status: u16) {
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        http.refused = true;
+        http.close_after = true;
+        match http.exchange.as_deref_mut() {
+            Some(exchange) if !exchange.answered => {
+                exchange.answered = true;
+                exchange.is_done = true;
+                if std::mem::take(&mut exchange.reading) {
+                    let serial = exchange.serial;
+                    self.envs[connection.env]
+                        .batch
+                        .push_body(slot, serial, BodyChunk::Failed);
+                }
+                self.put_refusal(slot, status);
+            }
+            _ => http.kill = true,
+        }
+    }
+
+    /// A request is refused before anybody has seen it.
+    fn refuse_request(&mut self, slot: u32, status: u16) {
+        if let Some(http) = self.http(slot) {
+            http.refused = true;
+            http.close_after = true;
+            self.put_refusal(slot, status);
+        }
+    }
+
+    pub(super) fn http(&mut self, slot: u32) -> Option<&mut HttpPhase> {
+        match &mut self.connection(slot)?.phase {
+            Phase::Http(phase) => Some(phase),
+            _ => None,
+        }
+    }
+
+    /// A write has been tried: goes on with what waited for it.
+    pub(super) fn after_http_write(&mut self, slot: u32, gone: bool) {
+        let now = self.wheel.now();
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        if gone {
+            http.kill = true;
+            connection.wake();
             return;
         }
-        if let Some(exchange) = phase.exchange.take()
-            && !exchange.is_expecting
-            && complete
-        {
-            phase.leftover = exchange.body;
+        if !connection.out.is_empty() {
+            // The task registers for the moment when the kernel takes more.
+            connection.wake();
+            return self.set_idle(slot, false);
         }
-        phase.busy = false;
-        connection.timeout = None;
-        if phase.behind {
-            // hyper waits for the stream to wake it.
+        connection.active = now;
+        if let Some(exchange) = http.exchange.as_deref_mut() {
+            let serial = exchange.serial;
+            if exchange.is_done {
+                self.exchange_over(slot, true);
+            } else if std::mem::take(&mut exchange.want_writable) {
+                self.envs[connection.env]
+                    .batch
+                    .events
+                    .push(Event::ResponseWritable { slot, serial });
+                self.flush_soon();
+            }
+        } else if http.waiting.is_none() {
+            self.set_idle(slot, true);
+        }
+        if let Some(connection) = self.connection(slot)
+            && let Phase::Http(http) = &connection.phase
+            && (http.close_after || !http.rest.is_empty() || http.reader.is_in_body())
+        {
             connection.wake();
         }
+    }
+
+    /// The request has been answered, or will not be.
+    pub(super) fn exchange_over(&mut self, slot: u32, complete: bool) {
+        let Some(connection) = at(&mut self.slots, slot) else {
+            return;
+        };
+        let Phase::Http(http) = &mut connection.phase else {
+            return;
+        };
+        let Some(exchange) = http.exchange.take() else {
+            return;
+        };
+        // Whether the body comes now, the client alone knows.
+        http.close_after |= exchange.is_expecting;
+        http.refused |= exchange.is_expecting;
+        http.content = Vec::new();
+        connection.timeout = None;
         connection.named |= !complete;
-        self.envs[env].batch.events.push(Event::RequestEnd {
-            slot,
-            serial,
-            aborted: !complete,
-        });
+        let serial = exchange.serial;
+        self.envs[connection.env]
+            .batch
+            .events
+            .push(Event::RequestEnd {
+                slot,
+                serial,
+                aborted: !complete,
+            });
         self.set_idle(slot, true);
         self.flush_soon();
     }
 
-    /// A response that was no exchange with JavaScript has been handed over.
-    pub(super) fn own_over(&mut self, slot: u32) {
-        let Some(connection) = self.connection(slot) else {
-            return;
-        };
-        if let Phase::Http(http) = &mut connection.phase {
-            http.busy = false;
-            if http.behind {
-                // hyper waits for the stream to wake it.
-                connection.wake();
-            }
-            self.set_idle(slot, true);
-        }
-    }
-
-    /// The stream belongs to the WebSocket now.
-    fn leave_http(&mut self, slot: u32, read: ReadHalf, early: &[u8]) {
+    /// Takes the connection from HTTP: it is a WebSocket now, and what has come behind its handshake are frames.
+    pub(super) fn leave_http(&mut self, slot: u32, socket: SocketPhase) {
         let Some(connection) = at(&mut self.slots, slot) else {
             return;
         };
-        let env = connection.env;
-        if let Phase::Socket(socket) = &mut connection.phase {
-            socket.held = false;
-            self.envs[env].port.held.fetch_sub(1, Ordering::Release);
+        let Phase::Http(http) = std::mem::replace(&mut connection.phase, Phase::Socket(socket))
+        else {
+            return;
+        };
+        if http.counted_idle {
+            connection.server.idle.fetch_sub(1, Ordering::Relaxed);
         }
-        let gone = writer::flush_outbox(connection).is_err();
-        self.after_write(slot, gone);
-        if !early.is_empty() {
-            self.receive_early(slot, early);
+        connection.timeout = None;
+        connection.wake();
+        if !http.rest.is_empty() {
+            self.receive_early(slot, &http.rest);
         }
         self.schedule(slot);
-        Self::spawn_socket(slot, read);
     }
 
     /// The connection has ended within HTTP.
-    fn end_http(&mut self, slot: u32) {
-        let Some(connection) = self.connection(slot) else {
-            return;
-        };
-        let shared = Arc::clone(&connection.shared);
-        let env = connection.env;
-        let stops = connection.server.stopping.load(Ordering::Relaxed);
-        match &mut connection.phase {
-            Phase::Http(phase) => {
-                if let Some(serial) = phase.exchange.as_ref().map(|exchange| exchange.serial) {
-                    self.exchange_over(slot, serial, false);
-                }
+    fn end_http(&mut self, slot: u32) -> Poll<()> {
+        self.exchange_over(slot, false);
+        if let Some(connection) = self.connection(slot) {
+            let shared = Arc::clone(&connection.shared);
+            let env = connection.env;
+            if connection.server.stopping.load(Ordering::Relaxed) {
+                // What waits for `stop()` has been told when the client notices.
+                self.uncount(slot);
+                self.post_events(env);
             }
-            // It was to become a socket, and the client left first.
-            Phase::Socket(socket) => {
-                socket.held = false;
-                self.envs[env].port.held.fetch_sub(1, Ordering::Release);
-                self.end_socket(slot, 1006, "", Farewell::Nothing);
-            }
-            Phase::Dead => {}
+            // JavaScript may hold the stream open for a while: the client is told now.
+            let _ = shared.transport().shutdown_write(false);
+            self.remove(slot);
         }
-        if stops {
-            // What waits for `stop()` has been told when the client notices.
-            self.uncount(slot);
-            self.post_events(env);
-        }
-        // JavaScript may hold the stream open for a while: the client is told now.
-        let _ = shared.transport().shutdown_write(false);
-        self.remove(slot);
+        Poll::Ready(())
     }
-}
-
-impl Exchange {
-    /// The body is not what the server accepts: say so if nothing was said yet, and end.
-    fn refuse(&mut self, status: u16) {
-        if !self.answered {
-            self.answered = true;
-            self.response = Some(Box::new(Response {
-                status,
-                reason: None,
-                lines: Vec::new(),
-                body: Some(Bytes::new()),
-                close: true,
-            }));
-        }
-    }
-}
-
-/// Applies JavaScript's answer, if it is to the exchange at hand.
-pub(crate) fn apply(io: &mut IoThread, slot: u32, serial: u32, request: Request) {
-    if let Request::Upgrade {
-        id,
-        lines,
-        protocol,
-    } = request
-    {
-        return upgrade(io, slot, serial, id, &lines, protocol.as_deref());
-    }
-    if let Request::Refuse(response) = request {
-        return refuse(io, slot, serial, &response);
-    }
-    let Some(connection) = io.connection(slot) else {
-        return;
-    };
-    let Phase::Http(phase) = &mut connection.phase else {
-        return;
-    };
-    let Some(exchange) = phase
-        .exchange
-        .as_deref_mut()
-        .filter(|exchange| exchange.serial == serial)
-    else {
-        return;
-    };
-    match request {
-        Request::Upgrade { .. } | Request::Refuse(_) => {}
-        Request::Respond(response) => {
-            if exchange.answered {
-                return;
-            }
-            exchange.answered = true;
-            if response.close {
-                phase.close_after = true;
-            }
-            exchange.response = Some(response);
-        }
-        Request::Chunk {
-            data,
-            want_writable,
-        } => {
-            exchange.pieces.push_back(data);
-            exchange.want_writable |= want_writable;
-        }
-        Request::End => exchange.ended = true,
-        Request::Abort => {
-            if exchange.answered {
-                exchange.cut = true;
-            } else {
-                phase.kill = true;
-            }
-        }
-        Request::ReadBody => {
-            if exchange.body.is_some() {
-                exchange.reading = true;
-            } else {
-                let env = connection.env;
-                io.envs[env].batch.push_body(slot, serial, BodyChunk::End);
-                io.flush_soon();
-                return;
-            }
-        }
-        Request::CancelBody => exchange.body = None,
-        Request::Timeout(seconds) => {
-            connection.timeout = Some(seconds);
-            let now = io.wheel.now();
-            if let Some(connection) = io.connection(slot) {
-                connection.active = now;
-            }
-            io.schedule(slot);
-            return;
-        }
-    }
-    if let Some(connection) = io.connection(slot) {
-        connection.wake();
-    }
-}
-
-/// Makes the connection a WebSocket: from here on its frames are queued behind the 101.
-fn upgrade(
-    io: &mut IoThread,
-    slot: u32,
-    serial: u32,
-    id: u32,
-    lines: &[u8],
-    protocol: Option<&[u8]>,
-) {
-    let date = io.date().to_owned();
-    let Some(connection) = at(&mut io.slots, slot) else {
-        return;
-    };
-    let env = connection.env;
-    let agreed = match &mut connection.phase {
-        Phase::Http(phase) => phase
-            .exchange
-            .take_if(|exchange| exchange.serial == serial)
-            .and_then(|exchange| Some((exchange.key?, exchange.deflate))),
-        _ => None,
-    };
-    let Some((key, deflate)) = agreed else {
-        // The client has left: its request is over, and the socket never was one. The slot waits for `Release`.
-        io.envs[env].batch.push_close(id, 1006, "");
-        io.flush_soon();
-        return;
-    };
-    let mut socket = SocketPhase::new(id, deflate);
-    let mut head = Vec::with_capacity(256 + lines.len());
-    head.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
-    head.extend_from_slice(lines);
-    let _ = write!(
-        head,
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
-        accept_key(&key)
-    );
-    if let Some(protocol) = protocol {
-        head.extend_from_slice(b"Sec-WebSocket-Protocol: ");
-        head.extend_from_slice(protocol);
-        head.extend_from_slice(b"\r\n");
-    }
-    if let Some(deflate) = deflate {
-        let _ = write!(head, "Sec-WebSocket-Extensions: {}\r\n", deflate.answer());
-    }
-    if !has_line(lines, b"date:") {
-        let _ = write!(head, "Date: {date}\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    socket.outbox.push(&head);
-    socket.settled -= head.len() as i64;
-    connection.phase = Phase::Socket(socket);
-    connection.timeout = None;
-    io.envs[env].port.held.fetch_add(1, Ordering::Relaxed);
-    connection.wake();
-}
-
-/// Answers with these lines alone: the stream is taken out of hyper as for an upgrade, and ended.
-fn refuse(io: &mut IoThread, slot: u32, serial: u32, response: &Response) {
-    let Some(connection) = io.connection(slot) else {
-        return;
-    };
-    let env = connection.env;
-    match &connection.phase {
-        Phase::Http(phase) if phase.exchange.as_ref().is_some_and(|e| e.serial == serial) => {}
-        _ => return,
-    }
-    io.exchange_over(slot, serial, true);
-    io.set_idle(slot, false);
-    let status = http::StatusCode::from_u16(response.status).unwrap_or_default();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
-    head.extend_from_slice(&response.lines);
-    head.extend_from_slice(b"Connection: close\r\n\r\n");
-    let mut socket = SocketPhase::new(u32::MAX, None);
-    socket.outbox.push(&head);
-    socket.released = true;
-    socket.state = SocketState::Closing {
-        fin: false,
-        abrupt: false,
-    };
-    io.envs[env].port.held.fetch_add(1, Ordering::Relaxed);
-    if let Some(connection) = io.connection(slot) {
-        connection.phase = Phase::Socket(socket);
-        connection.wake();
-    }
-}
-
-/// What extensions are offered, all lines in one.
-fn extensions(headers: &HeaderMap) -> Option<String> {
-    let mut lines = headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).iter();
-    let mut all = lines.next()?.to_str().ok()?.to_owned();
-    for line in lines {
-        all.push(',');
-        all.push_str(line.to_str().ok()?);
-    }
-    Some(all)
-}
-
-/// Whether a line of a head begins with this (lower-case) name.
-fn has_line(head: &[u8], name: &[u8]) -> bool {
-    head.split(|byte| *byte == b'\n').any(|line| {
-        line.get(..name.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(name))
-    })
 }

@@ -5,12 +5,12 @@
 //! events over; commands are applied batch by batch, and each batch ends with one write a connection.
 //!
 //! All state of the thread is in one thread-local value. Tasks borrow it for the length of one poll, never across an
-//! await, and never while hyper runs, whose callbacks borrow it themselves.
+//! await.
 
-use crate::hub::connection::{Connection, HttpPhase, Incoming, Phase, SocketState, Stream, at};
+use crate::hub::connection::{Connection, Incoming, Output, Phase, SocketState, Stream, at};
 use crate::hub::deflate::Contexts;
 use crate::hub::env::EnvPort;
-use crate::hub::http;
+use crate::hub::http::{self, HttpPhase};
 use crate::hub::listener::Listener;
 use crate::hub::pool::IoHandle;
 use crate::hub::server::Server;
@@ -219,8 +219,8 @@ impl IoThread {
         let (Ok((read, write)), Some(env)) = (halves, self.env_of(&server.port)) else {
             return self.turn_away(&server);
         };
-        let (slot, shared) = self.insert(env, server, peer, write);
-        tokio::spawn(http::run(slot, read, shared));
+        let slot = self.insert(env, server, peer, write);
+        http::spawn(slot, read);
     }
 
     /// A connection that was placed here ends before it began.
@@ -235,7 +235,7 @@ impl IoThread {
         server: Arc<Server>,
         peer: Option<SocketAddr>,
         write: Transport,
-    ) -> (u32, Arc<SocketShared>) {
+    ) -> u32 {
         let shared = Arc::new(SocketShared::new(
             self.index as u32,
             peer,
@@ -246,7 +246,8 @@ impl IoThread {
         let connection = Connection {
             env,
             server,
-            shared: Arc::clone(&shared),
+            phase: Phase::Http(HttpPhase::new(!shared.transport().is_shareable())),
+            shared,
             waker: None,
             active: self.wheel.now(),
             entered: 0,
@@ -254,11 +255,7 @@ impl IoThread {
             counted: true,
             named: false,
             stalled: false,
-            unflushed: false,
-            phase: Phase::Http(HttpPhase {
-                counted_idle: true,
-                ..HttpPhase::default()
-            }),
+            out: Output::default(),
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -267,7 +264,7 @@ impl IoThread {
         self.slots[slot as usize] = Some(Box::new(connection));
         self.envs[env].connections += 1;
         self.schedule(slot);
-        (slot, shared)
+        slot
     }
 
     pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection> {

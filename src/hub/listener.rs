@@ -124,14 +124,9 @@ impl IoThread {
             if let Some(connection) = self.connection(slot)
                 && connection.server.id == server
                 && let Phase::Http(phase) = &mut connection.phase
-                && (all || !phase.busy)
+                && (all || !phase.is_answering(&connection.out))
             {
-                // The end of a response may still be on its way: then the connection ends behind it.
-                if all || !connection.unflushed {
-                    phase.kill = true;
-                } else {
-                    phase.close_after = true;
-                }
+                phase.kill = true;
                 connection.wake();
             }
         }

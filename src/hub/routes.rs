@@ -3,8 +3,8 @@
 //! The table knows every pattern of a server, also those with a handler, since these may be nearer to a request than a
 //! static one. What has a handler goes to JavaScript, which finds it again in its own table (`js/routes.js`).
 
+use crate::wire::response::{self, is_bodiless, put_date, put_length, put_status_line};
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -120,12 +120,12 @@ pub struct StaticRoute {
 /// What is sent.
 #[derive(Debug)]
 pub struct Content {
-    /// The status code.
-    pub status: http::StatusCode,
-    /// With `ETag`, and without what belongs to one exchange.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
+    status: u16,
+    /// The program's fields and `ETag`, without what belongs to one exchange.
+    fields: Vec<u8>,
+    /// The value of `ETag`.
+    tag: Option<Box<[u8]>>,
+    body: Bytes,
     /// Whether the connection ends after it.
     pub close: bool,
 }
@@ -147,41 +147,55 @@ impl Content {
     /// `lines`: `name: value\r\n`. A body that has no `ETag` gets one, as in Bun.
     #[must_use]
     pub fn new(status: u16, lines: &[u8], body: Bytes, close: bool) -> Self {
-        let status =
-            http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-        let mut headers = parse_fields(lines);
-        if !body.is_empty()
-            && !headers.contains_key(header::ETAG)
-            && let Ok(tag) = HeaderValue::from_str(&entity_tag(&body))
-        {
-            headers.insert(header::ETAG, tag);
+        let lines: Vec<u8> = lines
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| value_of(line, b"date").is_none())
+            .flatten()
+            .copied()
+            .collect();
+        let mut fields = Vec::new();
+        response::put_fields(&mut fields, &lines);
+        let mut tag = lines
+            .split(|byte| *byte == b'\n')
+            .find_map(|line| value_of(line, b"etag"))
+            .map(Box::from);
+        if !body.is_empty() && tag.is_none() {
+            let made = entity_tag(&body);
+            fields.extend_from_slice(format!("etag: {made}\r\n").as_bytes());
+            tag = Some(made.into_bytes().into());
         }
-        headers.remove(header::DATE);
-        headers.remove(header::CONTENT_LENGTH);
         Self {
             status,
-            headers,
+            fields,
+            tag,
             body,
             close,
         }
     }
 
-    /// Whether a client that has these tags (values of `If-None-Match`) needs no body: RFC 9110, 13.1.2.
-    #[must_use]
-    pub fn is_known<'a>(
-        &self,
-        method: &http::Method,
-        mut tags: impl Iterator<Item = &'a [u8]>,
-    ) -> bool {
-        if self.status != http::StatusCode::OK
-            || !matches!(*method, http::Method::GET | http::Method::HEAD)
-        {
-            return false;
+    /// Appends the head; gives the body. `is_known`: the client has it already.
+    pub fn put_head(&self, out: &mut Vec<u8>, date: &str, is_known: bool) -> &Bytes {
+        static NOTHING: Bytes = Bytes::new();
+        let status = if is_known { 304 } else { self.status };
+        put_status_line(out, status, None);
+        out.extend_from_slice(&self.fields);
+        put_date(out, date);
+        let is_bodiless = is_bodiless(status);
+        if !is_bodiless {
+            put_length(out, self.body.len() as u64);
         }
-        let Some(own) = self.headers.get(header::ETAG) else {
+        out.extend_from_slice(b"\r\n");
+        if is_bodiless { &NOTHING } else { &self.body }
+    }
+
+    /// Whether a client that has these tags (values of `If-None-Match`) and asks by GET or HEAD needs no body: RFC 9110,
+    /// 13.1.2.
+    #[must_use]
+    pub fn is_known<'a>(&self, mut tags: impl Iterator<Item = &'a [u8]>) -> bool {
+        let Some(own) = self.tag.as_deref().filter(|_| self.status == 200) else {
             return false;
         };
-        let own = opaque(own.as_bytes());
+        let own = opaque(own);
         tags.any(|list| {
             list.trim_ascii() == b"*"
                 || list
@@ -189,6 +203,14 @@ impl Content {
                     .any(|tag| opaque(tag) == own)
         })
     }
+}
+
+/// The value of a field line, if it has this (lower-case) name.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let colon = memchr::memchr(b':', line)?;
+    line[..colon]
+        .eq_ignore_ascii_case(name)
+        .then(|| line[colon + 1..].trim_ascii())
 }
 
 /// The tag without `W/` and quotes: the comparison is the weak one.
@@ -205,26 +227,6 @@ fn entity_tag(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);
     format!("\"{:016x}\"", hasher.finish())
-}
-
-/// Fields out of `name: value\r\n` lines. Those that cannot be on the wire are left out: the JavaScript side has taken
-/// them from a `Headers`, which has checked them.
-pub(super) fn parse_fields(lines: &[u8]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        let value = line[colon + 1..].trim_ascii();
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(&line[..colon]),
-            HeaderValue::from_bytes(value),
-        ) {
-            headers.append(name, value);
-        }
-    }
-    headers
 }
 
 #[cfg(test)]
@@ -302,25 +304,27 @@ mod tests {
             Bytes::from_static(b"body"),
             false,
         );
-        let known =
-            |tag: &'static str| content.is_known(&http::Method::GET, [tag.as_bytes()].into_iter());
+        let known = |tag: &'static str| content.is_known([tag.as_bytes()].into_iter());
         for tag in ["\"x\"", "W/\"x\"", "\"a\", \"x\"", "*", " * ", "\t\"x\"\t"] {
             assert!(known(tag), "{tag}");
         }
         for tag in ["\"y\"", "", "\"*\"", "w/\"x\""] {
             assert!(!known(tag), "{tag}");
         }
-        assert!(!content.is_known(&http::Method::POST, [&b"*"[..]].into_iter()));
+        let moved = Content::new(301, b"", Bytes::from_static(b"body"), false);
+        assert!(!moved.is_known([&b"*"[..]].into_iter()));
     }
 
     #[test]
     fn a_body_gets_a_tag_unless_it_has_one_or_is_empty() {
         let tag = |lines: &[u8], body: &'static [u8]| {
             let content = Content::new(200, lines, Bytes::from_static(body), false);
-            content
-                .headers
-                .get("etag")
-                .map(|tag| tag.to_str().unwrap_or_default().to_owned())
+            let mut head = Vec::new();
+            content.put_head(&mut head, "now", false);
+            let head = String::from_utf8(head).expect("text");
+            head.lines()
+                .find_map(|line| Some(line.split_once(": ")?.1).filter(|tag| tag.starts_with('"')))
+                .map(str::to_owned)
         };
         let made = tag(b"", b"a").unwrap_or_default();
         assert_eq!(made.len(), 18);

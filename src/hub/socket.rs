@@ -1,7 +1,7 @@
-//! A WebSocket's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
+//! A WebSocket's half of the connection's task: reads what is there, decodes it into the batch of its env, and writes on when the kernel takes more.
 
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
-use crate::hub::io_thread::{self, IoThread};
+use crate::hub::io_thread::IoThread;
 use crate::hub::writer;
 use crate::session::{MessageKind, ReadHalf};
 use crate::wire::{
@@ -19,7 +19,7 @@ const HAND_OVER: usize = 1 << 20;
 const PONG_LIMIT: u64 = 16 << 20;
 
 /// What became of a read.
-enum Read {
+pub(super) enum Read {
     /// Bytes, in the scratch buffer.
     Bytes(usize),
     /// The peer's end: FIN or a broken stream.
@@ -29,30 +29,13 @@ enum Read {
 }
 
 impl IoThread {
-    /// Starts the task that reads a socket, with what hyper had read already.
-    pub(crate) fn spawn_socket(slot: u32, mut read: ReadHalf) {
-        tokio::spawn(std::future::poll_fn(move |cx| {
-            io_thread::with(|io| io.poll_socket(slot, &mut read, cx)).unwrap_or(Poll::Ready(()))
-        }));
-    }
-
-    /// One poll of the task. Ready when the connection is over and its slot let go.
+    /// One poll of the connection's task. Ready when the connection is over and its slot let go.
     pub(crate) fn poll_socket(
         &mut self,
         slot: u32,
         read: &mut ReadHalf,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let Some(connection) = self.connection(slot) else {
-            return Poll::Ready(());
-        };
-        if !connection
-            .waker
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            connection.waker = Some(cx.waker().clone());
-        }
         self.poll_write(slot, cx);
         for _ in 0..READS {
             let Some(connection) = at(&mut self.slots, slot) else {
@@ -96,7 +79,7 @@ impl IoThread {
         if let Some(connection) = self.connection(slot)
             && let Phase::Socket(socket) = &mut connection.phase
         {
-            writer::drop_outbox(socket);
+            connection.out.drop_outbox();
             let id = socket.id;
             if connection.shared.set_blocked(false) {
                 let env = connection.env;
@@ -108,19 +91,15 @@ impl IoThread {
     }
 
     /// Writes what waits, as far as the kernel takes it, and registers for more.
-    fn poll_write(&mut self, slot: u32, cx: &mut Context<'_>) {
+    pub(crate) fn poll_write(&mut self, slot: u32, cx: &mut Context<'_>) {
         loop {
             let Some(connection) = at(&mut self.slots, slot) else {
                 return;
             };
-            let Phase::Socket(socket) = &connection.phase else {
-                return;
-            };
-            if socket.held {
-                return;
-            }
-            if socket.outbox.is_empty() {
-                if !matches!(socket.state, SocketState::Closing { fin: false, .. }) {
+            if connection.out.outbox.is_empty() {
+                let closes = matches!(&connection.phase, Phase::Socket(socket)
+                    if matches!(socket.state, SocketState::Closing { fin: false, .. }));
+                if !closes {
                     return;
                 }
                 // Only the end of TLS is left to be written.
@@ -130,7 +109,7 @@ impl IoThread {
                 }
                 continue;
             }
-            let before = socket.outbox.len();
+            let before = connection.out.outbox.len();
             let (more, gone) = match connection.shared.transport().poll_write_ready(cx) {
                 Poll::Pending => return,
                 Poll::Ready(Err(_)) => (false, true),
@@ -139,7 +118,7 @@ impl IoThread {
                     Err(_) => (false, true),
                 },
             };
-            let moved = matches!(&connection.phase, Phase::Socket(s) if s.outbox.len() != before);
+            let moved = connection.out.outbox.len() != before;
             if moved || connection.shared.transport().take_progress() {
                 connection.active = self.wheel.now();
             }
@@ -281,7 +260,7 @@ impl IoThread {
                     limit => limit,
                 };
                 let wanted = config.wants_pings.load(Ordering::Relaxed);
-                if socket.outbox.len() as u64 <= limit {
+                if connection.out.outbox.len() as u64 <= limit {
                     let at = self.round.local.len() as u32;
                     let bytes = &self.envs[env].batch.arena[payload];
                     put_frame(&mut self.round.local, Opcode::Pong, bytes);
@@ -320,7 +299,7 @@ impl IoThread {
     }
 }
 
-fn read_some(read: &mut ReadHalf, cx: &mut Context<'_>, scratch: &mut [u8]) -> Read {
+pub(super) fn read_some(read: &mut ReadHalf, cx: &mut Context<'_>, scratch: &mut [u8]) -> Read {
     let mut buf = ReadBuf::new(scratch);
     match read.poll_read(cx, &mut buf) {
         Poll::Pending => Read::Pending,

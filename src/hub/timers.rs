@@ -125,15 +125,14 @@ impl IoThread {
         }
     }
 
-    /// The `Date` field's value, made once a second.
-    pub(crate) fn date(&mut self) -> &str {
+    /// Brings the value of the `Date` field up to date: it is made once a second.
+    pub(crate) fn refresh_date(&mut self) {
         if self.date.0 != self.wheel.now() {
             self.date = (
                 self.wheel.now(),
                 httpdate::fmt_http_date(std::time::SystemTime::now()).into(),
             );
         }
-        &self.date.1
     }
 }
 

@@ -5,7 +5,7 @@
 //! frame. Ranges of one connection form a list; neighbours merge. What the kernel does not take is copied (or, for large
 //! frames, shared) into the connection's outbox, and the buffers are free again when the round is over.
 
-use crate::hub::connection::{Connection, NONE, Phase, SocketPhase};
+use crate::hub::connection::{Connection, NONE, Output, Phase};
 use crate::session::outbox::SLICES;
 use crate::session::shared::Turn;
 use bytes::Bytes;
@@ -45,29 +45,27 @@ pub struct Round {
 const GATHER: usize = 16 << 10;
 
 impl Round {
-    /// Wants a range written to a socket. `batch` is the batch it may be a range of.
+    /// Wants a range written to a connection. `batch` is the batch it may be a range of.
     pub fn add(
         &mut self,
         slot: u32,
-        socket: &mut SocketPhase,
+        out: &mut Output,
         source: Source,
         start: u32,
         len: u32,
         batch: &[u8],
     ) {
-        if !socket.outbox.is_empty() {
+        if !out.outbox.is_empty() {
             match source {
-                Source::Large(index) => socket
-                    .outbox
-                    .push_shared(self.large[index as usize].clone()),
-                _ => socket.outbox.push(self.bytes(source, start, len, batch)),
+                Source::Large(index) => out.outbox.push_shared(self.large[index as usize].clone()),
+                _ => out.outbox.push(self.bytes(source, start, len, batch)),
             }
             return;
         }
-        if socket.tail == NONE {
+        if out.tail == NONE {
             self.dirty.push(slot);
         } else {
-            let tail = &mut self.nodes[socket.tail as usize];
+            let tail = &mut self.nodes[out.tail as usize];
             if tail.source == source
                 && tail.start + tail.len == start
                 && !matches!(source, Source::Large(_))
@@ -83,12 +81,12 @@ impl Round {
             len,
             next: NONE,
         });
-        if socket.tail == NONE {
-            socket.head = index;
+        if out.tail == NONE {
+            out.head = index;
         } else {
-            self.nodes[socket.tail as usize].next = index;
+            self.nodes[out.tail as usize].next = index;
         }
-        socket.tail = index;
+        out.tail = index;
     }
 
     /// Keeps a large frame for the round; name it by [`Source::Large`].
@@ -119,7 +117,7 @@ impl Round {
         }
     }
 
-    /// Writes what a socket has in this round; what the kernel refuses goes into the outbox.
+    /// Writes what a connection has in this round; what the kernel refuses goes into the outbox.
     ///
     /// # Errors
     /// The transport's, when the peer is gone. Nothing is queued then.
@@ -129,21 +127,20 @@ impl Round {
         batch: &[u8],
         gather: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let Phase::Socket(socket) = &mut connection.phase else {
-            return Ok(());
-        };
-        let head = std::mem::replace(&mut socket.head, NONE);
-        socket.tail = NONE;
+        let Connection {
+            out, shared, phase, ..
+        } = connection;
+        let head = std::mem::replace(&mut out.head, NONE);
+        out.tail = NONE;
         if head == NONE {
             return Ok(());
         }
-        let shared = &connection.shared;
         let mut turn = shared.writer();
-        let first = self.nodes[head as usize];
-        if socket.held || *turn != Turn::Free || !socket.outbox.is_empty() {
-            self.queue(head, 0, socket, batch);
+        if *turn != Turn::Free && !is_http(phase) || !out.outbox.is_empty() {
+            self.queue(head, 0, out, batch);
             return Ok(());
         }
+        let first = self.nodes[head as usize];
         let (written, total) = if first.next == NONE {
             let bytes = self.bytes(first.source, first.start, first.len, batch);
             (
@@ -153,10 +150,10 @@ impl Round {
         } else {
             self.write_many(head, shared.transport(), batch, gather)?
         };
-        socket.settled += written as i64;
+        out.settled += written as i64;
         if written < total {
             *turn = Turn::Queue;
-            self.queue(head, written, socket, batch);
+            self.queue(head, written, out, batch);
         }
         Ok(())
     }
@@ -198,7 +195,7 @@ impl Round {
     }
 
     /// Queues a list but for its first `skip` bytes.
-    fn queue(&self, head: u32, mut skip: usize, socket: &mut SocketPhase, batch: &[u8]) {
+    fn queue(&self, head: u32, mut skip: usize, out: &mut Output, batch: &[u8]) {
         for node in self.iter(head) {
             let len = self.len(node);
             if skip >= len {
@@ -206,12 +203,10 @@ impl Round {
                 continue;
             }
             if let Source::Large(index) = node.source {
-                socket
-                    .outbox
+                out.outbox
                     .push_shared(self.large[index as usize].slice(skip..));
             } else {
-                socket
-                    .outbox
+                out.outbox
                     .push(&self.bytes(node.source, node.start, node.len, batch)[skip..]);
             }
             skip = 0;
@@ -240,39 +235,36 @@ impl Round {
 /// # Errors
 /// The transport's, when the peer is gone.
 pub fn flush_outbox(connection: &mut Connection) -> io::Result<bool> {
-    let Phase::Socket(socket) = &mut connection.phase else {
-        return Ok(false);
-    };
-    if socket.outbox.is_empty() {
-        return Ok(false);
-    }
-    let mut turn = connection.shared.writer();
-    if socket.held || *turn == Turn::Rest {
+    let Connection {
+        out, shared, phase, ..
+    } = connection;
+    if out.outbox.is_empty() {
         return Ok(false);
     }
-    while !socket.outbox.is_empty() {
+    let mut turn = shared.writer();
+    if *turn == Turn::Rest {
+        return Ok(false);
+    }
+    while !out.outbox.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let filled = socket.outbox.slices(&mut slices);
-        let n = would_block(
-            connection
-                .shared
-                .transport()
-                .try_write_vectored(&slices[..filled]),
-        )?;
+        let filled = out.outbox.slices(&mut slices);
+        let n = would_block(shared.transport().try_write_vectored(&slices[..filled]))?;
         if n == 0 {
             return Ok(true);
         }
-        socket.outbox.advance(n);
-        socket.settled += n as i64;
+        out.outbox.advance(n);
+        out.settled += n as i64;
     }
-    *turn = Turn::Free;
+    // Before the 101 the JavaScript thread has nothing to write.
+    if !is_http(phase) {
+        *turn = Turn::Free;
+    }
     Ok(false)
 }
 
-/// Drops what is queued: it counts as no longer waiting.
-pub fn drop_outbox(socket: &mut SocketPhase) {
-    socket.settled += socket.outbox.len() as i64;
-    socket.outbox.clear();
+/// Whose turn it is matters only to sockets.
+fn is_http(phase: &Phase) -> bool {
+    matches!(phase, Phase::Http(_))
 }
 
 fn would_block(result: io::Result<usize>) -> io::Result<usize> {

@@ -203,7 +203,7 @@ pub enum Request {
     },
     /// Answer.
     Respond(Box<Response>),
-    /// Answer with nothing but the status and the lines, and end the connection: hyper would add fields of its own.
+    /// Answer with nothing but the status and the lines, and end the connection.
     Refuse(Box<Response>),
     /// More of the response's body.
     Chunk {

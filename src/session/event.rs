@@ -2,7 +2,7 @@
 
 use super::mailbox::Batch;
 use crate::session::shared::SocketShared;
-use crate::wire::ProtocolError;
+use crate::wire::{self, ProtocolError};
 use encoding_rs::mem;
 use std::sync::Arc;
 
@@ -34,18 +34,61 @@ pub struct RequestHead {
     pub serial: u32,
     /// The connection, for the socket it may become.
     pub shared: Arc<SocketShared>,
-    /// The method, as sent.
-    pub method: Box<str>,
-    /// The request target, as sent.
-    pub target: Box<[u8]>,
-    /// `name: value\n` for each field, names in lower case, values as Latin-1 bytes.
-    pub fields: Vec<u8>,
+    /// Its method, target and fields.
+    pub text: RequestText,
     /// What `upgrade()` may do with it: 0 not a handshake, 1 a good one, 2 one with a wrong version.
     pub handshake: u8,
     /// Whether the socket it may become will compress.
     pub deflates: bool,
     /// Bit 0: has a body; bit 1: HTTP/1.0.
     pub flags: u32,
+}
+
+/// What JavaScript gets of a request's head, in one piece of memory.
+#[derive(Debug)]
+pub struct RequestText {
+    bytes: Box<[u8]>,
+    method: u16,
+    target: u16,
+}
+
+impl RequestText {
+    /// A copy of what the head says.
+    #[must_use]
+    pub fn new(head: &wire::RequestHead<'_>) -> Self {
+        let (method, target) = (head.method(), head.target());
+        let mut bytes = Vec::with_capacity(512);
+        bytes.extend_from_slice(method);
+        bytes.extend_from_slice(target);
+        head.put_fields(&mut bytes);
+        Self {
+            bytes: bytes.into(),
+            method: method.len() as u16,
+            target: target.len() as u16,
+        }
+    }
+
+    /// The method, as sent.
+    #[must_use]
+    pub fn method(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.method)]
+    }
+
+    /// The request target, as sent.
+    #[must_use]
+    pub fn target(&self) -> &[u8] {
+        &self.bytes[usize::from(self.method)..self.fields_start()]
+    }
+
+    /// `name: value\n` for each field, names in lower case, values as Latin-1 bytes.
+    #[must_use]
+    pub fn fields(&self) -> &[u8] {
+        &self.bytes[self.fields_start()..]
+    }
+
+    fn fields_start(&self) -> usize {
+        usize::from(self.method) + usize::from(self.target)
+    }
 }
 
 /// One record. Offsets are into the batch's arena.

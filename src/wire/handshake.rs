@@ -1,4 +1,4 @@
-//! The WebSocket part of the opening handshake (RFC 6455, 4.2). The HTTP around it is the session layer's.
+//! The WebSocket part of the opening handshake (RFC 6455, 4.2). The HTTP around it is `request.rs`.
 
 use tungstenite::handshake::derive_accept_key;
 

@@ -1,5 +1,5 @@
-//! Bytes to values and back: the WebSocket protocol (RFC 6455) and its compression (RFC 7692) without sockets, tasks, a
-//! clock or Node.
+//! Bytes to values and back: the WebSocket protocol (RFC 6455), its compression (RFC 7692) and the HTTP in front of it
+//! (RFC 9112), without sockets, tasks, a clock or Node.
 //!
 //! | file | holds | RFC 6455, unless said |
 //! | --- | --- | --- |
@@ -14,6 +14,8 @@
 //! | `extension.rs` | the negotiation of permessage-deflate: [`DeflateOptions`] and an offer to [`Deflate`] | 9.1; RFC 7692, 7.1 |
 //! | `deflate.rs` | [`Deflater`], [`ShortDeflater`], [`Inflater`]: payloads to compressed payloads and back | RFC 7692, 7.2 |
 //! | `text.rs` | UTF-16 to UTF-8 | 5.6 |
+//! | `request.rs` | [`RequestReader`]: requests out of any split of the input, and nothing that can be read in two ways | RFC 9112, 2 to 7 |
+//! | `response.rs` | the heads of responses, chunks | RFC 9112, 4 to 7 |
 //! | `limits.rs`, `error.rs` | what a peer may cost, and [`ProtocolError`] for what it did wrong | 7.4.1, 10.4 |
 //!
 //! Every function takes what it works on as an argument, so everything here is tested, fuzzed and run under Miri
@@ -31,6 +33,8 @@ mod limits;
 mod mask;
 mod message;
 mod opcode;
+mod request;
+pub mod response;
 mod text;
 mod utf8;
 
@@ -49,5 +53,6 @@ pub use limits::Limits;
 pub use mask::{scalar, unmask_append};
 pub use message::{Frame, FrameKind, LARGE, Payload};
 pub use opcode::Opcode;
+pub use request::{HEAD_LIMIT, RequestError, RequestHead, RequestReader, path_of};
 pub use text::{put_utf8, utf8_len};
 pub use utf8::Utf8Validator;

@@ -635,9 +635,14 @@ impl Js {
         );
         let seen = Seen::Request {
             rid,
-            method: head.method.into(),
-            target: String::from_utf8_lossy(&head.target).into_owned(),
-            fields: head.fields.iter().map(|byte| *byte as char).collect(),
+            method: String::from_utf8_lossy(head.text.method()).into_owned(),
+            target: String::from_utf8_lossy(head.text.target()).into_owned(),
+            fields: head
+                .text
+                .fields()
+                .iter()
+                .map(|byte| *byte as char)
+                .collect(),
             handshake: head.handshake,
             flags: head.flags,
         };
