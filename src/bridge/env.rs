@@ -2,10 +2,11 @@
 
 use super::raw::{Js, Value};
 use super::small::SmallBytes;
+use super::wakeup::Wakeup;
 use crate::hub::{EnvPort, IoPool};
 use crate::session::{Batch, Command, CommandBatch, EventBatch, SocketShared};
 use napi_sys as sys;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ pub(super) struct EnvState {
     pub(super) pool: &'static IoPool,
     pub(super) callbacks: Callbacks,
     pub(super) small: SmallBytes,
-    pub(super) threadsafe: Cell<sys::napi_threadsafe_function>,
+    pub(super) wakeup: OnceCell<Wakeup>,
     pub(super) out: RefCell<Out>,
     /// How many corks and drains are open: commands are handed over when the outermost ends.
     pub(super) depth: Cell<u32>,
@@ -108,6 +109,8 @@ pub(super) struct Out {
     /// How many of the sockets compress.
     pub(super) deflating: usize,
     pub(super) scratch: Vec<u8>,
+    /// The socket that was last sent something small.
+    pub(super) last_sent: u32,
     /// The last text sent was not ASCII: the next one is probably not either.
     pub(super) is_wide: bool,
     /// What the queues of blocked sockets said to the last publish, before it was among what they hold.

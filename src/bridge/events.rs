@@ -48,7 +48,12 @@ impl EnvState {
         }
         self.port.begin_drain();
         self.hold();
-        let outcome = self.drain_all();
+        let mut handled = 0;
+        let outcome = self.drain_all(&mut handled);
+        // One message, and nothing else to do: its reply need not wait until another thread has woken up.
+        if handled == 1 && matches!(outcome, Outcome::Done) && !self.port.is_woken() {
+            self.write_lone(&mut self.out.borrow_mut());
+        }
         self.release();
         match outcome {
             Outcome::Done | Outcome::Ended => {}
@@ -63,10 +68,12 @@ impl EnvState {
         }
     }
 
-    fn drain_all(&self) -> Outcome {
+    /// Counts the events it has handled in `handled`.
+    fn drain_all(&self, handled: &mut usize) -> Outcome {
         let start = Instant::now();
         let mut first = 0;
         if let Some(left) = self.left.take() {
+            *handled += left.batch.events.len();
             match self.handle(
                 left.thread,
                 left.batch,
@@ -78,10 +85,13 @@ impl EnvState {
                 other => return other,
             }
         }
-        for thread in first..self.pool.len() {
+        // All of them, also that of the batch that was left: its wake-up may have been answered by this drain.
+        let count = self.pool.len();
+        for thread in (first..count).chain(0..first) {
             let mut batch = self.spare.borrow_mut().pop().unwrap_or_default();
             self.port.take_events(self.pool, thread, &mut batch);
-            match self.handle(thread, batch, 0, thread + 1, start) {
+            *handled += batch.events.len();
+            match self.handle(thread, batch, 0, (thread + 1) % count, start) {
                 Outcome::Done => {}
                 other => return other,
             }

@@ -1,24 +1,23 @@
 //! Attaching to an env, waking it, letting go of it.
 //!
 //! An [`EnvState`] is made by `attach` and lives until the env's cleanup hook has run: that is the last time Node-API
-//! calls any of its functions with it, and the threadsafe function, whose calls carry it too, is told then that nobody
+//! calls any of its functions with it, and what wakes it (`wakeup`), whose calls carry it too, is told then that nobody
 //! is there. I/O threads know only the [`EnvPort`], which they share.
 
 use super::env::{Callbacks, EnvState, Out};
 use super::raw::{Js, Value};
 use super::small::SmallBytes;
+use super::wakeup::{RemoteWaker, Wakeup};
 use super::{server, socket};
-use crate::hub::{EnvPort, EnvWaker, IoPool};
+use crate::hub::{EnvPort, IoPool};
 use napi::bindgen_prelude::Object;
 use napi::{Env, Error, JsValue, Result, Status};
 use napi_derive::napi;
 use napi_sys as sys;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::raw::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 /// How long an env that ends waits for its last bytes to meet the kernel.
@@ -50,8 +49,8 @@ pub(super) fn attach<'env>(
     })?;
     let small = SmallBytes::new(js, js.get(options.raw(), "small"), super::events::CHUNK);
     let pool = IoPool::global();
-    let waker = Box::new(ThreadsafeWaker(AtomicPtr::new(ptr::null_mut())));
-    let handle: *const ThreadsafeWaker = &raw const *waker;
+    let waker = Box::new(RemoteWaker::new());
+    let remote: *const RemoteWaker = &raw const *waker;
     let port = Arc::new(EnvPort::new(pool, waker, deno));
     let state = Box::into_raw(Box::new(EnvState {
         js,
@@ -59,7 +58,7 @@ pub(super) fn attach<'env>(
         pool,
         callbacks,
         small,
-        threadsafe: Cell::new(ptr::null_mut()),
+        wakeup: OnceCell::new(),
         out: RefCell::new(Out {
             lanes: EnvState::lanes(pool.len()),
             ..Out::default()
@@ -71,13 +70,18 @@ pub(super) fn attach<'env>(
         ended: Cell::new(false),
         terminated: Cell::new(false),
     }));
-    let threadsafe = threadsafe_function(js, state.cast())?;
-    // SAFETY: `state` was made above and is freed by the cleanup hook only.
-    unsafe { &*state }.threadsafe.set(threadsafe);
+    let wakeup = Wakeup::new(js, state, deno).map_err(|()| {
+        Error::new(
+            Status::GenericFailure,
+            "the host gives no threadsafe function",
+        )
+    })?;
+    // SAFETY: `state` was made above; its shell is never freed.
+    let wakeup = unsafe { &*state }.wakeup.get_or_init(|| wakeup);
     // SAFETY: the waker is owned by the port, which lives in `state`.
-    unsafe { &*handle }
-        .0
-        .store(threadsafe.cast(), Ordering::Release);
+    let remote = unsafe { &*remote };
+    // SAFETY: it lives in `state`, whose shell is never freed.
+    unsafe { remote.set(wakeup) };
     // SAFETY: the hook takes `state`, which it owns from then on.
     unsafe { sys::napi_add_env_cleanup_hook(js.0, Some(cleanup), state.cast()) };
     pool.attach(&port);
@@ -88,81 +92,19 @@ pub(super) fn attach<'env>(
     Ok(Object::from_raw(env.raw(), hot))
 }
 
-fn threadsafe_function(js: Js, state: *mut c_void) -> Result<sys::napi_threadsafe_function> {
-    let mut function = ptr::null_mut();
-    // SAFETY: the env is live; `state` outlives the function's last call, by `on_wake` looking for the null env.
-    let status = unsafe {
-        sys::napi_create_threadsafe_function(
-            js.0,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            js.latin1(b"ferrows"),
-            0,
-            1,
-            ptr::null_mut(),
-            None,
-            state,
-            Some(on_wake),
-            &raw mut function,
-        )
-    };
-    if status != sys::Status::napi_ok {
-        return Err(Error::new(
-            Status::GenericFailure,
-            "the host gives no threadsafe function",
-        ));
-    }
-    // Servers keep the process alive, not our being loaded.
-    // SAFETY: made above, on this thread.
-    unsafe { sys::napi_unref_threadsafe_function(js.0, function) };
-    Ok(function)
-}
-
-/// Wakes an env through its threadsafe function.
-struct ThreadsafeWaker(AtomicPtr<c_void>);
-
-impl EnvWaker for ThreadsafeWaker {
-    fn wake(&self) {
-        let function = self.0.load(Ordering::Acquire);
-        if !function.is_null() {
-            // SAFETY: the function lives until the env's cleanup, before which the port drops its waker.
-            unsafe { sys::napi_call_threadsafe_function(function.cast(), ptr::null_mut(), 0) };
-        }
-    }
-}
-
 impl EnvState {
     /// Another turn, behind the microtasks of this one.
     pub(super) fn wake_self(&self) {
-        // SAFETY: the function lives as long as the env, whose thread this is.
-        unsafe { sys::napi_call_threadsafe_function(self.threadsafe.get(), ptr::null_mut(), 0) };
+        if let Some(wakeup) = self.wakeup.get() {
+            wakeup.again();
+        }
     }
 
     /// Whether open servers keep the process alive.
     pub(super) fn keep_alive(&self, alive: bool) {
-        let (env, function) = (self.js.0, self.threadsafe.get());
-        if alive {
-            // SAFETY: as in `wake_self`.
-            unsafe { sys::napi_ref_threadsafe_function(env, function) };
-        } else {
-            // SAFETY: as in `wake_self`.
-            unsafe { sys::napi_unref_threadsafe_function(env, function) };
+        if let Some(wakeup) = self.wakeup.get() {
+            wakeup.keep_alive(self.js, alive);
         }
-    }
-}
-
-unsafe extern "C" fn on_wake(env: sys::napi_env, _: Value, state: *mut c_void, _: *mut c_void) {
-    if env.is_null() {
-        return;
-    }
-    // SAFETY: with a live env, the cleanup hook has not run.
-    let state = unsafe { &*state.cast::<EnvState>() };
-    if catch_unwind(AssertUnwindSafe(|| state.drain())).is_err() {
-        state.js.fatal_exception(
-            state
-                .js
-                .error("ferrows: internal error while handling events"),
-        );
     }
 }
 

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `raw` | Node-API calls with Rust types; nothing of ferrows |
 //! | `env` | the state of one env: its lists, its sockets and requests by number |
-//! | `lifecycle` | attaching to an env, waking it, letting go of it |
+//! | `lifecycle` | attaching to an env, letting go of it |
+//! | `wakeup` | waking its thread from I/O threads |
 //! | `events` | what I/O threads have for JavaScript: the drain |
 //! | `socket` | send, publish, subscribe, close: the hot functions |
 //! | `server` | listening, limits, requests and responses |
@@ -21,3 +22,4 @@ mod raw;
 mod server;
 mod small;
 mod socket;
+mod wakeup;

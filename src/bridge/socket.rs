@@ -72,6 +72,7 @@ unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info
             lanes,
             sockets,
             is_wide,
+            last_sent,
             ..
         } = out;
         let Some(socket) = sockets.get_mut(id) else {
@@ -98,6 +99,7 @@ unsafe extern "C" fn send_text(env: sys::napi_env, info: sys::napi_callback_info
             let sent = put_text_frame(js, text, units, &mut lane.bytes);
             *is_wide = sent > units;
             lane.push_send(socket.slot, start);
+            *last_sent = id;
             socket.added += (lane.bytes.len() - start) as i64;
             sent
         };
@@ -174,7 +176,12 @@ impl EnvState {
         if verdict == Verdict::Full {
             return 0.0;
         }
-        let Out { lanes, sockets, .. } = out;
+        let Out {
+            lanes,
+            sockets,
+            last_sent,
+            ..
+        } = out;
         let Some(socket) = sockets.get_mut(id) else {
             return 0.0;
         };
@@ -184,6 +191,7 @@ impl EnvState {
         put_header(&mut lane.bytes, opcode, false, payload.len());
         lane.bytes.extend_from_slice(payload);
         lane.push_send(socket.slot, start);
+        *last_sent = id;
         socket.added += (lane.bytes.len() - start) as i64;
         self.hand_over_sent(out, thread);
         if verdict == Verdict::Free {
@@ -242,6 +250,67 @@ impl EnvState {
         }
     }
 
+    /// Writes the one frame that is all there is to hand over, instead of waking the I/O thread for it.
+    pub(super) fn write_lone(&self, out: &mut Out) {
+        let Out {
+            lanes,
+            sockets,
+            last_sent,
+            ..
+        } = out;
+        let Some(socket) = sockets.get_mut(*last_sent) else {
+            return;
+        };
+        let thread = socket.thread;
+        let others = (0..lanes.len()).filter(|other| *other != thread);
+        let is_alone = others
+            .into_iter()
+            .all(|other| lanes[other].commands.is_empty());
+        let lane = &mut lanes[thread];
+        let [
+            Command::Send {
+                slot,
+                start: 0,
+                len,
+            },
+        ] = lane.commands[..]
+        else {
+            return;
+        };
+        if !is_alone || slot != socket.slot || len as usize != lane.bytes.len() {
+            return;
+        }
+        // Commands that the I/O thread has not applied may be about the same socket.
+        if !self.port.is_settled(thread) {
+            return;
+        }
+        let now = self.pool.thread(thread).now();
+        let Some(result) = socket.shared.write_directly(&[], &lane.bytes, now) else {
+            return;
+        };
+        // The peer is gone: its close event is on the way.
+        let written = result.unwrap_or(lane.bytes.len());
+        // Only what the I/O thread writes is counted as sent; it counts it as settled in turn.
+        socket.added -= written as i64;
+        let rest = lane.bytes.split_off(written);
+        lane.clear();
+        if !rest.is_empty() {
+            if socket.shared.set_blocked(true) {
+                self.port.note_blocked(*last_sent, true);
+            }
+            let len = rest.len();
+            let frame = Box::new(Bytes::from(rest));
+            lane.push_outside(
+                Command::SendLarge {
+                    slot,
+                    frame,
+                    rest: true,
+                },
+                len,
+            );
+        }
+    }
+
     /// A large frame is written by this thread itself when nothing is in front of it: no copy, and an exact answer.
     fn send_large(&self, out: &mut Out, id: u32, opcode: Opcode, payload: &[u8]) -> f64 {
         let Some(socket) = out.sockets.get_mut(id) else {
@@ -264,7 +333,10 @@ impl EnvState {
         let header = &header[..header_len];
         let total = header.len() + payload.len();
         let direct = (verdict == Verdict::Free && self.port.is_settled(thread))
-            .then(|| socket.shared.write_directly(header, payload))
+            .then(|| {
+                let now = self.pool.thread(thread).now();
+                socket.shared.write_directly(header, payload, now)
+            })
             .flatten();
         let (written, rest) = match direct {
             Some(Ok(written)) if written == total => return payload.len() as f64,

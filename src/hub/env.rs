@@ -99,6 +99,12 @@ impl EnvPort {
         self.flag.begin_take();
     }
 
+    /// Whether there are events that came after this drain has begun.
+    #[must_use]
+    pub fn is_woken(&self) -> bool {
+        self.flag.is_pending()
+    }
+
     /// Everything that I/O thread `thread` has for us.
     pub fn take_events(&self, pool: &IoPool, thread: usize, batch: &mut EventBatch) {
         let lane = &self.lanes[thread];

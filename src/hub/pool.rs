@@ -30,6 +30,8 @@ pub struct IoHandle {
     arrivals: Mutex<Arrivals>,
     /// Seconds that have passed and that it has not counted yet.
     pub(crate) seconds: AtomicU32,
+    /// The second in which it is, by its own count.
+    pub(crate) now: AtomicU32,
 }
 
 /// What other threads bring.
@@ -115,6 +117,12 @@ impl IoHandle {
         if self.flag.claim_wake() {
             self.notify.notify_one();
         }
+    }
+
+    /// The second in which it is, by its own count.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.now.load(Ordering::Relaxed)
     }
 
     pub(crate) fn begin_take(&self) {

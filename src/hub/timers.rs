@@ -59,6 +59,7 @@ impl IoThread {
     fn tick(&mut self) {
         let list = self.wheel.advance();
         let now = self.wheel.now();
+        self.handle.now.store(now, Ordering::Relaxed);
         for slot in &list {
             let Some(connection) = self.connection(*slot) else {
                 continue;
@@ -137,7 +138,9 @@ impl IoThread {
 }
 
 /// What is due for a connection.
-fn due(connection: &Connection, now: u32) -> Due {
+fn due(connection: &mut Connection, now: u32) -> Due {
+    // What the JavaScript thread writes itself is traffic too.
+    connection.active = connection.active.max(connection.shared.written_at());
     let config = &connection.server.config;
     let silence = |limit: u32| {
         let rules = Keepalive {

@@ -100,6 +100,8 @@ pub struct SocketShared {
     turn: Mutex<Turn>,
     /// The kernel has refused bytes of this connection and they wait.
     blocked: AtomicBool,
+    /// Second of the I/O thread's clock in which the JavaScript thread last wrote.
+    written_at: AtomicU32,
     /// Bytes of JavaScript's sends that need waiting for no longer, minus bytes that the I/O thread queued of its own
     /// (publishes, pongs). What JavaScript counted as sent minus this is what waits. Exact while `blocked`, else late.
     settled: AtomicI64,
@@ -121,6 +123,7 @@ impl SocketShared {
             transport,
             turn: Mutex::new(Turn::Queue),
             blocked: AtomicBool::new(false),
+            written_at: AtomicU32::new(0),
             settled: AtomicI64::new(0),
         }
     }
@@ -160,10 +163,22 @@ impl SocketShared {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The JavaScript thread's attempt at a large frame: writes what the kernel takes, and claims the stream for the
-    /// I/O thread if something is left. `None` when bytes wait already, and with TLS: encrypting is the I/O thread's.
+    /// See the field.
     #[must_use]
-    pub fn write_directly(&self, header: &[u8], payload: &[u8]) -> Option<io::Result<usize>> {
+    pub fn written_at(&self) -> u32 {
+        self.written_at.load(Ordering::Relaxed)
+    }
+
+    /// The JavaScript thread's own attempt at a frame: writes what the kernel takes, and claims the stream for the
+    /// I/O thread if something is left. `None` when bytes wait already, and with TLS: encrypting is the I/O thread's.
+    /// `now` is the second of that thread's clock.
+    #[must_use]
+    pub fn write_directly(
+        &self,
+        header: &[u8],
+        payload: &[u8],
+        now: u32,
+    ) -> Option<io::Result<usize>> {
         if !self.transport.is_shareable() {
             return None;
         }
@@ -184,6 +199,7 @@ impl SocketShared {
         if written < total {
             *turn = Turn::Rest;
         }
+        self.written_at.store(now, Ordering::Relaxed);
         Some(Ok(written))
     }
 }

@@ -830,7 +830,11 @@ impl Js {
         let header_len = write_header(&mut header, opcode, false, payload.len());
         let total = header_len + payload.len();
         let direct = (verdict == Sent::Free && self.port.is_settled(thread))
-            .then(|| socket.shared.write_directly(&header[..header_len], payload))
+            .then(|| {
+                socket
+                    .shared
+                    .write_directly(&header[..header_len], payload, 0)
+            })
             .flatten();
         let (written, rest) = match direct {
             Some(Ok(written)) if written == total => return Sent::Free,
