@@ -935,8 +935,8 @@ export interface Server<WebSocketData = undefined> {
    * Runs the `fetch` handler without a network; `routes` are not asked.
    *
    * @param request - a `Request`, a URL, or a path
-   * @returns always a promise, of what the handler gives; it rejects without an argument and without a `fetch`
-   * handler, which nobody has to look at
+   * @returns always a promise, of what the handler gives. It rejects with what the handler throws, for an argument that
+   * is none of these, and without a `fetch` handler; as any rejection it is unhandled unless the caller sees to it
    */
   fetch(request: Request | string | URL): Promise<Response>;
 
