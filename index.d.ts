@@ -530,6 +530,11 @@ export interface BunRequest<Path extends string = string> extends Request {
   readonly params: { [Key in keyof RouteParams<Path>]: RouteParams<Path>[Key] };
   /** Cookies of the request. Changes are sent with the response, or with the 101, as `Set-Cookie`. */
   readonly cookies: CookieMap;
+  /**
+   * A real `Request` with parameters and cookies of its own, as they are now: what is changed in one of the two is not
+   * changed in the other, and only changes of the request's own cookies are sent. `new Request(request)` has neither.
+   */
+  clone(): BunRequest<Path>;
 }
 
 /** When browsers send a cookie to other sites. */
