@@ -130,7 +130,7 @@ export class Exchange {
   /** Changes of the cookies, as lines of a head. */
   get cookieLines() {
     let lines = "";
-    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `set-cookie: ${cookie}\r\n`;
+    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `Set-Cookie: ${cookie}\r\n`;
     return lines;
   }
 

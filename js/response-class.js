@@ -5,12 +5,11 @@
 
 import { Buffer } from "node:buffer";
 import { bodyAlreadyUsed } from "./errors.js";
-import { HeaderFields, TEXT_TYPE } from "./header-fields.js";
+import { HeaderFields, JSON_TYPE, TEXT_TYPE } from "./header-fields.js";
 import { inherit, loadPlatform, PlatformResponse } from "./platform.js";
 
 /** @typedef {string | Uint8Array<ArrayBuffer>} Memory */
 
-const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
 /** Tabs, blanks, visible ASCII and bytes from 0x80 on. */
 const STATUS_TEXT = /^[\t -~\x80-\xff]*$/;
@@ -27,7 +26,7 @@ export let isOwnResponse;
  * @type {(response: Response) => Memory | null | undefined}
  */
 export let takeMemory;
-/** @type {(response: Response) => HeaderFields | undefined} undefined: only what `typeLineOf` says */
+/** @type {(response: Response) => HeaderFields | undefined} undefined: only what `bodyTypeOf` says */
 export let fieldsOf;
 /** The type that the body gives, unless the fields have one. @type {(response: Response) => string} */
 export let bodyTypeOf;
