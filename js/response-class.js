@@ -32,6 +32,8 @@ export let fieldsOf;
 export let bodyTypeOf;
 /** Bytes of a body that is a stream; -1 = not known. @type {(response: Response) => number} */
 export let sizeOf;
+/** Whether the program gave a stream as the body. @type {(response: Response) => boolean} */
+export let isStreamed;
 
 /** Puts the class under the platform's. Not at import, since Node loads its fetch implementation for it. @type {() => void} */
 let link;
@@ -43,6 +45,7 @@ export class Response {
   #isUsed = false;
   /** Of a Blob, in bytes; -1 = not known. */
   #size = -1;
+  #isStreamed = false;
   #status = 200;
   #statusText = "";
   /** Given to the constructor: null = none, undefined = #real has them. @type {HeaderFields | null | undefined} */
@@ -59,6 +62,7 @@ export class Response {
     if (!isLinked) link();
     const isUsual = init === undefined || Response.#takeInit(this, init);
     if (isUsual && Response.#takeBody(this, body)) return;
+    this.#isStreamed = typeof body === "object" && body !== null && Symbol.asyncIterator in body;
     Response.#adopt(this, new PlatformResponse(/** @type {any} */ (body), init), isUsual);
   }
 
@@ -179,6 +183,7 @@ export class Response {
     if (this.#real !== undefined) {
       const copy = Response.#adopt(new Response(), this.#real.clone(), false);
       copy.#size = this.#size;
+      copy.#isStreamed = this.#isStreamed;
       if (this.#headers !== this.#real.headers) copy.#headers = new Headers(this.headers);
       return copy;
     }
@@ -330,6 +335,8 @@ export class Response {
     bodyTypeOf = (self) => (self.#headers === undefined ? self.#bodyType : "");
 
     sizeOf = (self) => self.#size;
+
+    isStreamed = (self) => self.#isStreamed;
 
     link = () => {
       isLinked = true;
