@@ -18,14 +18,19 @@ export interface ListenOptions {
 export interface TlsMaterial {
   /** At least one; the first is for clients that name no server, or none of these. */
   identities: TlsIdentity[];
-  requestCert: boolean;
-  rejectUnauthorized: boolean;
-  /** Who may vouch for clients. */
-  authorities: Uint8Array[];
-  /** Whether clients are told who that is. */
-  namesAuthorities: boolean;
+  clients: TlsClients[];
   onlyTls12: boolean;
   onlyTls13: boolean;
+}
+
+/** What clients have to show. */
+export interface TlsClients {
+  requestCert: boolean;
+  rejectUnauthorized: boolean;
+  /** Who may vouch for them. */
+  authorities: Uint8Array[];
+  /** Whether they are told who that is. */
+  namesAuthorities: boolean;
 }
 
 export interface TlsIdentity {
@@ -33,6 +38,8 @@ export interface TlsIdentity {
   chain: Uint8Array[];
   key: Uint8Array;
   form: "pkcs8" | "pkcs1" | "sec1";
+  /** Which of the material's clients holds for the name. */
+  clients: number;
 }
 
 export interface Listening {

@@ -428,11 +428,22 @@ export interface TLSOptions {
   passphrase?: string | null;
   /** The host name that this certificate is for; a leading `*` stands for one label. */
   serverName?: string | null;
-  /** Asks clients for a certificate. Holds for the whole server: from the first object. @defaultValue false */
+  /**
+   * Asks clients for a certificate. `requestCert`, `rejectUnauthorized` and `ca` are for the clients that ask for this
+   * `serverName` in their handshake; those of the first object are for all others, also for names whose objects say
+   * nothing about it. No name can ask for less than the first object does, nor two objects for one name for different
+   * things (difference 35).
+   *
+   * The `Host` of a request may be another name than the handshake's, here and in Bun: what only clients with a
+   * certificate may see belongs on a server of its own, or behind the same rules for all names.
+   *
+   * @defaultValue false
+   */
   requestCert?: boolean | null;
   /** With `requestCert`: refuses clients without a certificate, or with one nobody vouches for. @defaultValue true */
   rejectUnauthorized?: boolean | null;
-  /** Lowest version, as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3. Lower ones act as TLS 1.2 (difference 27).
+  /** Lowest version, as on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3. Lower ones act as TLS 1.2 (difference 34).
+   * From the first object, as `maxVersion` and `secureOptions`.
    * @defaultValue 0x0303 */
   minVersion?: number | null;
   /** Highest version. @defaultValue 0x0304 */
@@ -530,6 +541,11 @@ export interface BunRequest<Path extends string = string> extends Request {
   readonly params: { [Key in keyof RouteParams<Path>]: RouteParams<Path>[Key] };
   /** Cookies of the request. Changes are sent with the response, or with the 101, as `Set-Cookie`. */
   readonly cookies: CookieMap;
+  /**
+   * A real `Request` with parameters and cookies of its own, as they are now: what is changed in one of the two is not
+   * changed in the other, and only changes of the request's own cookies are sent. `new Request(request)` has neither.
+   */
+  clone(): BunRequest<Path>;
 }
 
 /** When browsers send a cookie to other sites. */
@@ -935,8 +951,8 @@ export interface Server<WebSocketData = undefined> {
    * Runs the `fetch` handler without a network; `routes` are not asked.
    *
    * @param request - a `Request`, a URL, or a path
-   * @returns always a promise, of what the handler gives; it rejects without an argument and without a `fetch`
-   * handler, which nobody has to look at
+   * @returns always a promise, of what the handler gives. It rejects with what the handler throws, for an argument that
+   * is none of these, and without a `fetch` handler; as any rejection it is unhandled unless the caller sees to it
    */
   fetch(request: Request | string | URL): Promise<Response>;
 

@@ -50,6 +50,8 @@ function isObject(value) {
 let isCookie;
 /** @type {(value: unknown) => boolean} */
 let isCookieMap;
+/** With the same cookies and changes; the cookies that were set are shared. @type {(map: CookieMap) => CookieMap} */
+export let copyOf;
 
 /** A cookie as a server sets it. */
 export class Cookie {
@@ -528,6 +530,12 @@ export class CookieMap {
 
   static {
     isCookieMap = (value) => isObject(value) && #changes in value;
+    copyOf = (map) => {
+      const copy = new CookieMap(undefined);
+      copy.#original = [...map.#original];
+      copy.#changes = [...map.#changes];
+      return copy;
+    };
     Object.defineProperty(CookieMap.prototype, Symbol.iterator, {
       value: CookieMap.prototype.entries,
       writable: true,

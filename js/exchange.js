@@ -1,6 +1,5 @@
 // @ts-check
 // One HTTP request on its way to a response, or to a WebSocket.
-import { CookieMap } from "./cookies.js";
 import { N } from "./native.js";
 import { abortOnClose } from "./server-websocket.js";
 
@@ -57,7 +56,7 @@ export class Exchange {
     this.handler = undefined;
     /** Of a route. @type {Record<string, string> | undefined} */
     this.params = undefined;
-    /** Of `request.cookies`, once they were read. @type {CookieMap | undefined} */
+    /** Of `request.cookies`, once they were read. @type {import("./cookies.js").CookieMap | undefined} */
     this.cookies = undefined;
     /** Of `request.signal`, once it was read. @type {AbortController | undefined} */
     this.controller = undefined;
@@ -122,12 +121,6 @@ export class Exchange {
     return end < 0 ? text : text.slice(0, end);
   }
 
-  /** The cookies that the client sent, and what is done to them. */
-  get cookieMap() {
-    this.cookies ??= new CookieMap(this.cookieHeader);
-    return this.cookies;
-  }
-
   /** All Cookie headers in one. */
   get cookieHeader() {
     const lines = this.headerText.split("\n").filter((line) => line.startsWith("cookie: "));
@@ -137,7 +130,7 @@ export class Exchange {
   /** Changes of the cookies, as lines of a head. */
   get cookieLines() {
     let lines = "";
-    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `set-cookie: ${cookie}\r\n`;
+    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `Set-Cookie: ${cookie}\r\n`;
     return lines;
   }
 

@@ -1,37 +1,15 @@
 // @ts-check
-// Header fields as they leave: checked, cookies first, the others in the program's order.
+// Header fields as they leave: checked, and in Bun's order, which is cookies, names that it knows, others.
 
-/** What a name stands for. */
-const PLAIN = 0;
-const COOKIE = 1;
-const TYPE = 2;
-const LENGTH = 3;
-/** The connection's own business. */
-const CONNECTION = 4;
+import { CONNECTION, COOKIE, fieldName, LENGTH, TYPE, UNKNOWN, USUAL } from "./header-names.js";
 
-/** @typedef {{ name: string, key: string, kind: number }} FieldName `key` is the name in lower case */
-
-/** @type {Record<string, number>} */
-const kinds = {
-  __proto__: /** @type {any} */ (null),
-  "set-cookie": COOKIE,
-  "content-type": TYPE,
-  "content-length": LENGTH,
-  connection: CONNECTION,
-  "keep-alive": CONNECTION,
-  "transfer-encoding": CONNECTION,
-};
+/** @typedef {import("./header-names.js").FieldName} FieldName */
 
 /** The type of a string, as the platform's Response writes it; on the wire it has Bun's spelling. */
 export const TEXT_TYPE = "text/plain;charset=UTF-8";
 const TEXT_LINE = "content-type: text/plain;charset=utf-8\r\n";
+export const JSON_TYPE = "application/json";
 
-/** Names already looked at, by their spelling. Programs use few; the bound is for those that make them up. */
-const NAMES_LIMIT = 512;
-/** @type {Map<string, FieldName>} */
-const names = new Map();
-
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Without blanks around it: the platform's Headers cut them off. */
 const VALUE = /^(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?$/;
 /** What the platform's Headers may hold, with nothing that could end the line. */
@@ -40,21 +18,12 @@ const SENDABLE = /^[^\0\r\n\u0100-\uffff]*$/;
 /** More fields than this are left to the platform, which compares their names faster. */
 const COMPARED = 32;
 
-/** @param {string} name @returns {FieldName | undefined} undefined: not a name */
-function fieldName(name) {
-  const seen = names.get(name);
-  if (seen !== undefined) return seen;
-  if (!TOKEN.test(name)) return undefined;
-  const key = name.toLowerCase();
-  const field = { name, key, kind: kinds[key] ?? PLAIN };
-  if (names.size < NAMES_LIMIT) names.set(name, field);
-  return field;
-}
-
 /** The header fields of one response. */
 export class HeaderFields {
   #cookies = "";
-  #lines = "";
+  /** Of names that Bun knows. */
+  #known = "";
+  #others = "";
   /** Not sent. */
   #hidden = "";
   #hasType = false;
@@ -68,12 +37,13 @@ export class HeaderFields {
   /** @param {FieldName} field @param {string} value checked */
   #add({ name, kind }, value) {
     const line = `${name}: ${value}\r\n`;
-    if (kind === PLAIN) this.#lines += line;
+    if (kind === UNKNOWN) this.#others += line;
+    else if (kind === USUAL) this.#known += line;
     else if (kind === COOKIE) this.#cookies += line;
     else if (kind === TYPE) {
       this.#hasType = true;
       if (value === TEXT_TYPE) this.#textType = TEXT_LINE;
-      else this.#lines += line;
+      else this.#known += line;
     } else if (kind === LENGTH && /^\d+$/.test(value)) this.length = line;
     else {
       this.#hidden += line;
@@ -81,16 +51,28 @@ export class HeaderFields {
     }
   }
 
-  /** All lines that are sent. @param {string} bodyType for fields without a type; "" = none */
-  lines(bodyType) {
-    return this.#cookies + this.#lines + (this.#hasType ? this.#textType : typeLine(bodyType));
+  /**
+   * All lines that are sent.
+   * @param {string} bodyType for fields without a type; "" = none
+   * @param {string} changes of the request's cookies
+   */
+  lines(bodyType, changes) {
+    let known = this.#cookies + this.#known;
+    let end = this.#textType;
+    if (!this.#hasType && bodyType !== "") {
+      if (bodyType === TEXT_TYPE) end = TEXT_LINE;
+      else known += `Content-Type: ${bodyType}\r\n`;
+    }
+    return known + this.#others + changes + end;
   }
 
   /** For a platform Headers. @param {string} bodyType @returns {[string, string][]} */
   entries(bodyType) {
     /** @type {[string, string][]} */
     const entries = [];
-    for (const line of (this.#cookies + this.#lines + this.length + this.#hidden).split("\r\n")) {
+    for (const line of (this.#cookies + this.#known + this.#others + this.length + this.#hidden).split(
+      "\r\n",
+    )) {
       const colon = line.indexOf(":");
       if (colon > 0) entries.push([line.slice(0, colon), line.slice(colon + 2)]);
     }
@@ -150,8 +132,14 @@ export class HeaderFields {
   }
 }
 
-/** @param {string} type "" = none */
-export function typeLine(type) {
-  if (type === TEXT_TYPE) return TEXT_LINE;
-  return type === "" ? "" : `content-type: ${type}\r\n`;
+/**
+ * The lines of a response without fields.
+ * @param {string} bodyType "" = none
+ * @param {string} changes of the request's cookies
+ */
+export function bareLines(bodyType, changes) {
+  if (bodyType === TEXT_TYPE) return changes + TEXT_LINE;
+  if (bodyType === "") return changes;
+  if (bodyType === JSON_TYPE) return `Content-Type: ${bodyType}\r\n${changes}`;
+  return `${changes}content-type: ${bodyType}\r\n`;
 }

@@ -6,7 +6,9 @@
 // to 22, Deno); those are answered here from a real Request made on demand. Where state is in private fields (Node 24
 // and later) `new Request(request)` and `fetch(request)` refuse it; `request.clone()` gives a real one everywhere.
 
+import { CookieMap } from "./cookies.js";
 import { forward, inherit, loadPlatform, PlatformRequest, PlatformResponse } from "./platform.js";
+import { withRoute } from "./route-clone.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
 
@@ -60,7 +62,12 @@ class LazyRequest {
 
   /** Of a route's request; undefined in `fetch`. */
   get cookies() {
-    return this.#exchange.params === undefined ? undefined : this.#exchange.cookieMap;
+    const exchange = this.#exchange;
+    if (exchange.params === undefined) return undefined;
+    // The program may have changed the headers.
+    const sent = this.#headers === undefined ? exchange.cookieHeader : (this.#headers.get("cookie") ?? "");
+    exchange.cookies ??= new CookieMap(sent);
+    return exchange.cookies;
   }
 
   get body() {
@@ -107,6 +114,13 @@ class LazyRequest {
   /** A real Request; the body is read by both. */
   clone() {
     const exchange = this.#exchange;
+    const { params, cookies } = exchange;
+    const clone = this.#clone(exchange);
+    return params === undefined ? clone : withRoute(clone, { params, cookies });
+  }
+
+  /** @param {Exchange} exchange */
+  #clone(exchange) {
     if (!exchange.hasBody) return realRequest(this, exchange, null);
     const stream = bodyStream(exchange);
     if (isUsed(exchange)) throw unusable();

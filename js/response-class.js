@@ -5,12 +5,11 @@
 
 import { Buffer } from "node:buffer";
 import { bodyAlreadyUsed } from "./errors.js";
-import { HeaderFields, TEXT_TYPE } from "./header-fields.js";
+import { HeaderFields, JSON_TYPE, TEXT_TYPE } from "./header-fields.js";
 import { inherit, loadPlatform, PlatformResponse } from "./platform.js";
 
 /** @typedef {string | Uint8Array<ArrayBuffer>} Memory */
 
-const JSON_TYPE = "application/json";
 const FORM_TYPE = "application/x-www-form-urlencoded;charset=UTF-8";
 /** Tabs, blanks, visible ASCII and bytes from 0x80 on. */
 const STATUS_TEXT = /^[\t -~\x80-\xff]*$/;
@@ -27,12 +26,14 @@ export let isOwnResponse;
  * @type {(response: Response) => Memory | null | undefined}
  */
 export let takeMemory;
-/** @type {(response: Response) => HeaderFields | undefined} undefined: only what `typeLineOf` says */
+/** @type {(response: Response) => HeaderFields | undefined} undefined: only what `bodyTypeOf` says */
 export let fieldsOf;
 /** The type that the body gives, unless the fields have one. @type {(response: Response) => string} */
 export let bodyTypeOf;
 /** Bytes of a body that is a stream; -1 = not known. @type {(response: Response) => number} */
 export let sizeOf;
+/** Whether the program gave a stream as the body. @type {(response: Response) => boolean} */
+export let isStreamed;
 
 /** Puts the class under the platform's. Not at import, since Node loads its fetch implementation for it. @type {() => void} */
 let link;
@@ -44,6 +45,7 @@ export class Response {
   #isUsed = false;
   /** Of a Blob, in bytes; -1 = not known. */
   #size = -1;
+  #isStreamed = false;
   #status = 200;
   #statusText = "";
   /** Given to the constructor: null = none, undefined = #real has them. @type {HeaderFields | null | undefined} */
@@ -60,6 +62,7 @@ export class Response {
     if (!isLinked) link();
     const isUsual = init === undefined || Response.#takeInit(this, init);
     if (isUsual && Response.#takeBody(this, body)) return;
+    this.#isStreamed = typeof body === "object" && body !== null && Symbol.asyncIterator in body;
     Response.#adopt(this, new PlatformResponse(/** @type {any} */ (body), init), isUsual);
   }
 
@@ -180,6 +183,7 @@ export class Response {
     if (this.#real !== undefined) {
       const copy = Response.#adopt(new Response(), this.#real.clone(), false);
       copy.#size = this.#size;
+      copy.#isStreamed = this.#isStreamed;
       if (this.#headers !== this.#real.headers) copy.#headers = new Headers(this.headers);
       return copy;
     }
@@ -331,6 +335,8 @@ export class Response {
     bodyTypeOf = (self) => (self.#headers === undefined ? self.#bodyType : "");
 
     sizeOf = (self) => self.#size;
+
+    isStreamed = (self) => self.#isStreamed;
 
     link = () => {
       isLinked = true;

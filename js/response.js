@@ -4,7 +4,7 @@
 import { Buffer } from "node:buffer";
 import { bodyAlreadyUsed, statusNotSendable } from "./errors.js";
 import { ANSWERED, PENDING } from "./exchange.js";
-import { HeaderFields, typeLine } from "./header-fields.js";
+import { bareLines, HeaderFields } from "./header-fields.js";
 import { N } from "./native.js";
 import { loadPlatform, PlatformResponse } from "./platform.js";
 import { isBodyFailure } from "./request.js";
@@ -48,20 +48,25 @@ function reasonOf(status) {
 
 /** What a Response says before its body. */
 class Head {
-  /** @param {number} status @param {HeaderFields | undefined} fields @param {string} bodyType "" = none */
-  constructor(status, fields, bodyType) {
+  /**
+   * @param {number} status
+   * @param {HeaderFields | undefined} fields
+   * @param {string} bodyType "" = none
+   * @param {string} changes of the request's cookies
+   */
+  constructor(status, fields, bodyType, changes) {
     this.status = status;
     this.mode = fields?.closes ? CLOSE : 0;
-    this.lines = fields === undefined ? typeLine(bodyType) : fields.lines(bodyType);
+    this.lines = fields === undefined ? bareLines(bodyType, changes) : fields.lines(bodyType, changes);
     this.contentLength = fields === undefined ? "" : fields.length;
   }
 }
 
-/** @param {Response} response */
-export function headOf(response) {
+/** @param {Response} response @param {string} [changes] what the handler did to the request's cookies, as lines */
+export function headOf(response, changes = "") {
   return isOwnResponse(response)
-    ? new Head(response.status, fieldsOf(response), bodyTypeOf(response))
-    : new Head(response.status, HeaderFields.from(response.headers), "");
+    ? new Head(response.status, fieldsOf(response), bodyTypeOf(response), changes)
+    : new Head(response.status, HeaderFields.from(response.headers), "", changes);
 }
 
 /**
@@ -98,26 +103,19 @@ function startResponse(exchange, response, fail) {
   if (!(status >= 200 && status <= 999)) throw statusNotSendable(status);
   if (isOwnResponse(response)) {
     const memory = takeMemory(response);
-    const head = headFor(exchange, response);
+    const head = headOf(response, exchange.cookieLines);
     if (memory === undefined) {
       const size = sizeOf(response);
-      if (size >= 0) head.contentLength = `content-length: ${size}\r\n`;
+      if (size >= 0) head.contentLength = `Content-Length: ${size}\r\n`;
       pump(exchange, head, response, fail);
     } else if (memory === null) respondEmpty(exchange, head);
     else respondPlain(exchange, status, head.lines, memory, head.mode);
     return;
   }
   if (response.bodyUsed) throw bodyAlreadyUsed();
-  const head = headFor(exchange, response);
+  const head = headOf(response, exchange.cookieLines);
   if (response.body === null) respondEmpty(exchange, head);
   else pump(exchange, head, response, fail);
-}
-
-/** With what the handler did to the request's cookies. @param {Exchange} exchange @param {Response} response */
-function headFor(exchange, response) {
-  const head = headOf(response);
-  head.lines += exchange.cookieLines;
-  return head;
 }
 
 /** @param {Exchange} exchange @param {Head} head */

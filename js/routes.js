@@ -7,7 +7,7 @@ import { invalidArgument } from "./errors.js";
 import { N } from "./native.js";
 import { decodePercent } from "./percent.js";
 import { headOf, isResponse } from "./response.js";
-import { isOwnResponse, sizeOf, takeMemory } from "./response-class.js";
+import { isOwnResponse, isStreamed, takeMemory } from "./response-class.js";
 
 const methods = new Set(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE"]);
 
@@ -283,10 +283,7 @@ function checkStatic(target) {
  * @param {Response} response
  */
 function isStream(response) {
-  if (isOwnResponse(response)) {
-    const copy = response.clone();
-    return isOwnResponse(copy) && takeMemory(copy) === undefined && sizeOf(copy) < 0;
-  }
+  if (isOwnResponse(response)) return isStreamed(response);
   const { body } = response;
   if (body === null || !makesByteStreams()) return false;
   try {

@@ -86,11 +86,7 @@ class HTTPServer {
   fetch(request) {
     const core = coreOf(this);
     const problem = fetchProblem(core, arguments);
-    if (problem === undefined) return this.#run(core, request);
-    const failed = Promise.reject(problem);
-    // As in Bun, nobody has to look at it.
-    failed.catch(() => {});
-    return failed;
+    return problem === undefined ? this.#run(core, request) : Promise.reject(problem);
   }
 
   /** @param {ServerCore} core @param {Request | string | URL} request */

@@ -47,10 +47,11 @@ export function parseTls(tls) {
   });
   const [first, ...others] = entries;
   for (const other of others) agree(first, other);
+  const { rules, numbers } = clientRules(entries);
   return {
-    identities: entries.flatMap(identitiesOf),
+    identities: entries.flatMap((options, i) => identitiesOf(options, numbers[i])),
     ...versions(first),
-    ...clients(first),
+    clients: rules.map(clients),
   };
 }
 
@@ -182,17 +183,8 @@ function readFile(name, path) {
  * @param {Bag} other
  */
 function agree(first, other) {
-  for (const name of [
-    "requestCert",
-    "rejectUnauthorized",
-    "minVersion",
-    "maxVersion",
-    "secureOptions",
-    "ca",
-  ]) {
-    const value = other[name];
-    const same = name === "ca" ? String(first.ca) === String(value) : first[name] === value;
-    if (value === undefined || same) continue;
+  for (const name of ["minVersion", "maxVersion", "secureOptions"]) {
+    if (other[name] === undefined || other[name] === first[name]) continue;
     throw invalidArgument(
       `TLSOptions.${name} holds for the whole server: give it in the first tls object, and alike or not at all in the others.`,
     );
@@ -212,10 +204,63 @@ function versions({ minVersion = TLS12, maxVersion = TLS13, secureOptions = 0 })
   return { onlyTls12, onlyTls13 };
 }
 
-/** @param {Bag} options */
-function clients({ requestCert = false, rejectUnauthorized = true, ca }) {
+/** @typedef {{ requestCert: boolean, rejectUnauthorized: boolean, ca: string[] | undefined }} ClientRules */
+
+/**
+ * What clients have to show, by the name they ask for: the different rules, and the number of each entry's.
+ * @param {Bag[]} entries
+ */
+function clientRules(entries) {
+  const first = rulesOf(entries[0]);
+  /** @type {Map<string, number>} */
+  const known = new Map();
+  /** @type {Map<string, number>} */
+  const byName = new Map();
+  /** @type {ClientRules[]} */
+  const rules = [];
+  const numbers = entries.map((options, i) => {
+    const own = i === 0 ? first : rulesOf(options, first);
+    const key = JSON.stringify(own);
+    const number = known.get(key) ?? rules.push(own) - 1;
+    known.set(key, number);
+    const name = options.serverName?.toLowerCase() ?? "";
+    if ((byName.get(name) ?? number) !== number) {
+      throw invalidArgument(
+        `TLSOptions.requestCert, rejectUnauthorized and ca belong to a name: give them alike in all tls objects for ${name}.`,
+      );
+    }
+    byName.set(name, number);
+    return number;
+  });
+  return { rules, numbers };
+}
+
+/**
+ * As in Bun, the first entry's rules are for all who ask for no other name, and no name asks for less.
+ * @param {Bag} options
+ * @param {ClientRules} [first] of the first entry, for another
+ * @returns {ClientRules}
+ */
+function rulesOf({ requestCert, rejectUnauthorized, ca }, first) {
+  // Also where nobody is asked.
+  for (const text of ca ?? []) certificates("ca", text);
+  const isSilent = requestCert === undefined && rejectUnauthorized === undefined && ca === undefined;
+  if (first !== undefined && isSilent) return first;
+  const asks = requestCert ?? first?.requestCert ?? false;
+  const refuses = rejectUnauthorized ?? (requestCert || (first?.rejectUnauthorized ?? true));
+  if (first?.requestCert && first.rejectUnauthorized && !(asks && refuses)) {
+    throw invalidArgument(
+      `TLSOptions.${asks ? "rejectUnauthorized" : "requestCert"} cannot ask less of clients than the first tls object does: put the object that asks least first.`,
+    );
+  }
+  if (!asks) return { requestCert: false, rejectUnauthorized: true, ca: undefined };
+  return { requestCert: true, rejectUnauthorized: refuses, ca: refuses ? ca : undefined };
+}
+
+/** @param {ClientRules} rules */
+function clients({ requestCert, rejectUnauthorized, ca }) {
   const texts = ca ?? [];
-  const authorities = texts.flatMap((/** @type {string} */ text) => certificates("ca", text));
+  const authorities = texts.flatMap((text) => certificates("ca", text));
   const namesAuthorities = authorities.length > 0;
   if (requestCert && rejectUnauthorized && !namesAuthorities) {
     // As in Bun, the well-known ones. There are too many to name them all to each client.
@@ -228,15 +273,17 @@ function clients({ requestCert = false, rejectUnauthorized = true, ca }) {
 /**
  * Certificates and keys in pairs: one, or one a kind of key.
  * @param {Bag} options
+ * @param {number} rules number of what its clients have to show
  * @returns {TlsIdentity[]}
  */
-function identitiesOf({ key: keys, cert: certs, passphrase, serverName }) {
+function identitiesOf({ key: keys, cert: certs, passphrase, serverName }, rules) {
   const opened = keys.map((/** @type {string} */ text) => privateKey(text, passphrase));
   const chains = certs.map((/** @type {string} */ text) => certificates("cert", text));
   if (opened.length !== chains.length) throw mismatch();
   return opened.map((/** @type {{ key: Uint8Array, form: string }} */ key, /** @type {number} */ i) => ({
     serverName: serverName || undefined,
     chain: chains[i],
+    clients: rules,
     ...key,
   }));
 }

@@ -3,6 +3,7 @@
 import { invalidArgument } from "./errors.js";
 import { ANSWERED, NOT_A_HANDSHAKE, PENDING, WRONG_VERSION } from "./exchange.js";
 import { handlerFailed } from "./failures.js";
+import { COOKIE, fieldName, UNKNOWN } from "./header-names.js";
 import { N } from "./native.js";
 import { exchangeOf } from "./request.js";
 import { CLOSE, NO_LENGTH } from "./response.js";
@@ -104,26 +105,28 @@ const ownHeaders = new Set([
 function handshakeHeaders(exchange, headers) {
   let protocol = firstOffered(exchange.header("sec-websocket-protocol"));
   if (headers === undefined || headers === null) return { lines: exchange.cookieLines, protocol };
-  let lines = "";
-  // The platform's class checks, trims and joins; the names as they were written are kept beside it.
+  // The platform's class checks, trims and joins; the names as they are written are kept beside it.
   const checked = new Headers();
-  /** @type {Map<string, string>} */
-  const spelling = new Map();
+  /** @type {Map<string, import("./header-names.js").FieldName>} */
+  const names = new Map();
   for (const [name, value] of pairs(headers)) {
     for (const one of Array.isArray(value) ? value : [value]) {
       checked.append(name, one);
-      const key = String(name).toLowerCase();
-      if (!spelling.has(key)) spelling.set(key, String(name));
+      const field = fieldName(String(name));
+      if (field !== undefined && !names.has(field.key)) names.set(field.key, field);
     }
   }
-  for (const cookie of checked.getSetCookie()) lines += `set-cookie: ${cookie}\r\n`;
-  lines += exchange.cookieLines;
-  for (const [key, name] of spelling) {
-    if (key === "set-cookie" || ownHeaders.has(key)) continue;
+  let known = "";
+  for (const cookie of checked.getSetCookie()) known += `set-cookie: ${cookie}\r\n`;
+  let others = "";
+  for (const { key, name, kind } of names.values()) {
+    if (kind === COOKIE || ownHeaders.has(key)) continue;
     const value = checked.get(key) ?? "";
     if (key === "sec-websocket-protocol") protocol = value === "" ? null : value;
-    else lines += `${name}: ${value}\r\n`;
+    else if (kind === UNKNOWN) others += `${name}: ${value}\r\n`;
+    else known += `${name}: ${value}\r\n`;
   }
+  const lines = known + others + exchange.cookieLines;
   return { lines, protocol };
 }
 

@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     slow: { type: "boolean", default: false },
     deno: { type: "boolean", default: false },
-    impl: { type: "string", default: inRoot("index.js") },
+    impl: { type: "string", default: inRoot("__test__", "oracle", "subject.mjs") },
     runtime: { type: "string", default: process.execPath },
   },
 });

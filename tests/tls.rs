@@ -47,6 +47,7 @@ fn identity(name: Option<&str>, (cert, private): (&[u8], &[u8])) -> Identity {
         chain: certificates(cert).into_iter().map(|c| c.to_vec()).collect(),
         key: key(private).secret_der().to_vec(),
         form: KeyForm::Pkcs8,
+        clients: 0,
     }
 }
 
@@ -413,8 +414,14 @@ fn what_is_not_tls_is_closed_without_an_answer() {
 
 #[test]
 fn damaged_handshakes_and_records_harm_nobody() {
+    for config in [only(A), asking_by_name()] {
+        damaged_handshakes_and_records_reach(config);
+    }
+}
+
+fn damaged_handshakes_and_records_reach(config: TlsConfig) {
     let host = Host::echo();
-    let served = host.serve_tls(only(A), |_| {});
+    let served = host.serve_tls(config, |_| {});
     let mut random = Random::new(7);
     for round in 0..300 {
         let mut client = Loose::new(&served, trusting(rustls::ALL_VERSIONS, None));
@@ -520,6 +527,19 @@ fn names_choose_certificates() {
     host.finish(&served);
 }
 
+/// Whether a client that asks for this name gets an answer.
+fn is_answered(served: &Served, config: &Arc<ClientConfig>, name: &str) -> bool {
+    let answer = RawClient::secure(served.address, config, name).and_then(|mut client| {
+        let mut tls = client.tls.take().unwrap();
+        let mut stream = rustls::Stream::new(&mut tls, &mut client.stream);
+        stream.write_all(get("/").as_bytes())?;
+        let mut first = [0; 12];
+        stream.read_exact(&mut first)?;
+        Ok(first)
+    });
+    answer.is_ok_and(|first| &first == b"HTTP/1.1 200")
+}
+
 #[test]
 fn clients_have_to_show_what_is_asked_for() {
     let host = Host::echo();
@@ -533,21 +553,13 @@ fn clients_have_to_show_what_is_asked_for() {
     let allowed = |clients, version, own| {
         let material = TlsMaterial {
             identities: vec![identity(None, A)],
-            clients,
+            clients: vec![clients],
             ..TlsMaterial::default()
         };
         let served = host.serve_tls(TlsConfig::new(material).unwrap(), |_| {});
-        let config = Arc::new(trusting(&[version], own));
-        let answer = RawClient::secure(served.address, &config, "a.test").and_then(|mut client| {
-            let mut tls = client.tls.take().unwrap();
-            let mut stream = rustls::Stream::new(&mut tls, &mut client.stream);
-            stream.write_all(get("/").as_bytes())?;
-            let mut first = [0; 12];
-            stream.read_exact(&mut first)?;
-            Ok(first)
-        });
+        let answered = is_answered(&served, &Arc::new(trusting(&[version], own)), "a.test");
         host.finish(&served);
-        answer.is_ok_and(|first| &first == b"HTTP/1.1 200")
+        answered
     };
     let rules = |which| match which {
         0 => Clients::Anybody,
@@ -577,15 +589,130 @@ fn clients_have_to_show_what_is_asked_for() {
     }
 }
 
+/// `a.test` and every name that is not known ask for nothing, `b.test` for a certificate of the authority, and other
+/// names below it for the stranger's.
+fn asking_by_name() -> TlsConfig {
+    let of = |pem| Clients::Verified {
+        authorities: vec![certificates(pem)[0].to_vec()],
+        told: true,
+    };
+    let asking = |name, pair, clients| Identity {
+        clients,
+        ..identity(Some(name), pair)
+    };
+    TlsConfig::new(TlsMaterial {
+        identities: vec![
+            asking("a.test", A, 0),
+            asking("B.test", B, 1),
+            asking("*.b.test", B, 2),
+        ],
+        clients: vec![Clients::Anybody, of(AUTHORITY), of(STRANGER.0)],
+        ..TlsMaterial::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn names_choose_what_is_asked_for() {
+    let host = Host::echo();
+    let served = host.serve_tls(asking_by_name(), |_| {});
+    for version in [&version::TLS12, &version::TLS13] {
+        for (own, [a, b, below]) in [
+            (None, [true, false, false]),
+            (Some(CLIENT), [true, true, false]),
+            (Some(STRANGER), [true, false, true]),
+        ] {
+            let config = Arc::new(trusting(&[version], own));
+            for (name, expected) in [
+                ("a.test", a),
+                ("elsewhere.test", a),
+                ("192.0.2.1", a),
+                ("b.test", b),
+                ("x.b.test", below),
+                ("y.x.b.test", a),
+            ] {
+                assert_eq!(is_answered(&served, &config, name), expected, "{name}");
+            }
+        }
+    }
+    host.finish(&served);
+}
+
+#[test]
+fn sessions_are_resumed_under_each_name() {
+    let host = Host::echo();
+    let served = host.serve_tls(asking_by_name(), |_| {});
+    for version in [&version::TLS12, &version::TLS13] {
+        let config = Arc::new(trusting(&[version], Some(CLIENT)));
+        for name in ["a.test", "b.test"] {
+            let kinds = [0, 1].map(|_| {
+                let mut client = RawClient::secure(served.address, &config, name).unwrap();
+                client.send(get("/"));
+                assert_eq!(client.response().0.status, 200);
+                client.tls.unwrap().handshake_kind().unwrap()
+            });
+            assert_eq!(
+                kinds,
+                [HandshakeKind::Full, HandshakeKind::Resumed],
+                "{name}"
+            );
+        }
+    }
+    host.finish(&served);
+}
+
+#[test]
+fn reads_the_name_from_a_hello_in_small_pieces() {
+    let host = Host::echo();
+    let served = host.serve_tls(asking_by_name(), |_| {});
+    for version in [&version::TLS12, &version::TLS13] {
+        let mut config = trusting(&[version], None);
+        config.max_fragment_size = Some(64);
+        let mut client = Loose::new(&served, config);
+        while client.tls.is_handshaking() {
+            for byte in client.records() {
+                client.raw.stream.write_all(&[byte]).unwrap();
+            }
+            if client.tls.is_handshaking() {
+                client.read();
+            }
+        }
+        client.tls.writer().write_all(get("/").as_bytes()).unwrap();
+        let request = client.records();
+        client.raw.stream.write_all(&request).unwrap();
+        let answer = client.plaintext(20);
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    }
+    host.finish(&served);
+}
+
+#[test]
+fn a_hello_that_cannot_be_read_is_answered_with_an_alert() {
+    let host = Host::echo();
+    for config in [only(A), asking_by_name()] {
+        let served = host.serve_tls(config, |_| {});
+        // A ClientHello whose length says less than is there (RFC 8446, 4.1.2).
+        let mut client = RawClient::connect(served.address);
+        client.send([22, 3, 1, 0, 6, 1, 0, 0, 2, 3, 3]);
+        let answer = client.ended();
+        assert_eq!(answer.first(), Some(&21), "{answer:?}");
+        // One that is larger than any may be.
+        let mut client = RawClient::connect(served.address);
+        client.send([22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff]);
+        client.ended();
+        host.finish(&served);
+    }
+}
+
 #[test]
 fn a_refused_client_reads_why() {
     let host = Host::echo();
     let material = TlsMaterial {
         identities: vec![identity(None, A)],
-        clients: Clients::Verified {
+        clients: vec![Clients::Verified {
             authorities: vec![certificates(AUTHORITY)[0].to_vec()],
             told: true,
-        },
+        }],
         ..TlsMaterial::default()
     };
     let served = host.serve_tls(TlsConfig::new(material).unwrap(), |_| {});
@@ -645,7 +772,7 @@ fn says_what_is_wrong_with_the_material() {
     let error = |identities, clients| {
         TlsConfig::new(TlsMaterial {
             identities,
-            clients,
+            clients: vec![clients],
             ..TlsMaterial::default()
         })
         .unwrap_err()

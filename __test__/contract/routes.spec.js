@@ -754,19 +754,51 @@ test("refuses a static Response that has no status or whose body is used", async
   );
 });
 
+test("takes every static Response whose body is there as a whole", async (t) => {
+  const form = new FormData();
+  form.append("a", "b");
+  const odd = { "X-A": "1", "x-a": "2" };
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`x-${i}`, "1"]));
+  /** @type {[any, any, RegExp][]} */
+  const made = [
+    ["many fields", { headers: many }, /^many fields$/],
+    ["joined fields", { headers: odd }, /^joined fields$/],
+    ["a status", { status: "201" }, /^a status$/],
+    [new Uint8Array([65]), { headers: odd }, /^A$/],
+    [new Blob(["blob"]), { headers: odd }, /^blob$/],
+    [form, undefined, /name="a"\r\n\r\nb\r\n/],
+    [5, undefined, /^5$/],
+  ];
+  const routes = Object.fromEntries(
+    made.flatMap(([body, init], i) => [
+      [`/${i}`, new SubjectResponse(body, init)],
+      [`/clone/${i}`, new SubjectResponse(body, init).clone()],
+    ]),
+  );
+  const server = t.serve({ routes });
+  for (const [i, [, , text]] of made.entries()) {
+    for (const path of [`/${i}`, `/clone/${i}`]) {
+      const response = await t.request(server, `GET ${path} HTTP/1.1`);
+      assert.match(response.text(), text);
+      assert.equal(response.header("content-length"), String(response.body.length));
+    }
+  }
+});
+
 /** Deno does not let a stream be told from other bodies of its own Response. */
 const cannotTell = runtime === "deno" && "Deno's own Response hides what its body is made of";
 
 /** @param {typeof Response} Class */
 const refusesStreams = (Class) => (/** @type {Fixture} */ t) => {
-  const response = new Class(new ReadableStream());
-  assert.throws(
-    () => t.serve({ routes: { "/": response }, fetch }),
-    argumentTypeError(
-      "Body must be fully buffered before it can be used in a static route. " +
-        "Consider calling new Response(await response.blob()) to buffer the body.",
-    ),
-  );
+  for (const response of [new Class(new ReadableStream()), new Class(new ReadableStream()).clone()]) {
+    assert.throws(
+      () => t.serve({ routes: { "/": response }, fetch }),
+      argumentTypeError(
+        "Body must be fully buffered before it can be used in a static route. " +
+          "Consider calling new Response(await response.blob()) to buffer the body.",
+      ),
+    );
+  }
 };
 
 test("refuses a static Response whose body is a stream", { skip: cannotTell }, refusesStreams(Response));

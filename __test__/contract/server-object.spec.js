@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { argumentTypeError, missingArgument } from "../support/errors.js";
+import { argumentTypeError, missingArgument, plainError } from "../support/errors.js";
 import { RawClient } from "../support/raw-client.js";
 import { test } from "../support/test.js";
 import { gate, within } from "../support/wait.js";
@@ -266,8 +266,49 @@ test("fetch() runs the handler without the network", async (t) => {
   assert.equal(await (await server.fetch("/b")).text(), "GET /b");
   assert.equal(await (await server.fetch(`${server.url}c`)).text(), "GET /c");
   assert.ok(server.fetch("/d") instanceof Promise);
-  await assert.rejects(server.fetch());
+  await assert.rejects(server.fetch(), plainError("fetch() expects a string but received no arguments."));
 });
+
+/** A `fetch()` that fails, and whose promise nobody looks at. @param {import("../support/harness.js").ChildTools} tools */
+const neglect = ({ serve, emit, wait, input }) => {
+  if (input.listens) {
+    process.on("unhandledRejection", async (error) => {
+      emit(/** @type {any} */ (error).message);
+      // A second one would have come by then.
+      await wait.turn();
+      await wait.turn();
+      process.exit();
+    });
+  }
+  const server = serve({
+    fetch() {
+      throw new Error("thrown");
+    },
+  });
+  const bare = serve({ routes: { "/": () => new Response() } });
+  const calls = {
+    "no argument": () => server.fetch(),
+    "a wrong argument": () => server.fetch({}),
+    "no handler": () => bare.fetch("/"),
+    "a handler that throws": () => server.fetch("/"),
+  };
+  calls[/** @type {keyof typeof calls} */ (input.name)]();
+};
+
+for (const [name, message] of [
+  ["no argument", "fetch() expects a string but received no arguments."],
+  ["a wrong argument", "fetch() expects a string, but received Object"],
+  ["no handler", "fetch() requires the server to have a fetch handler"],
+  ["a handler that throws", "thrown"],
+]) {
+  test(`fetch(), ${name}: the rejection is the caller's, and unhandled when he does not look`, async (t) => {
+    const heard = await t.child(neglect, { input: { name, listens: true } });
+    assert.deepEqual([heard.emitted, heard.code], [[message], 0]);
+    const ended = await t.child(neglect, { input: { name, listens: false } });
+    assert.equal(ended.code, 1);
+    assert.ok(ended.stderr.includes(message), ended.stderr);
+  });
+}
 
 test("ref() and unref() return the server", (t) => {
   const server = t.serve({ fetch });

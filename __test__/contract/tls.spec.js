@@ -577,6 +577,97 @@ test("ca without requestCert asks nobody", async (t) => {
   assert.equal(await statusFor(t, server), 200);
 });
 
+const strict = { requestCert: true, ca: pem("authority.crt") };
+const lenient = { ...strict, rejectUnauthorized: false };
+const strictForStranger = { requestCert: true, ca: stranger.cert };
+const named = (/** @type {any} */ first, /** @type {any} */ second) => [
+  { ...a, serverName: "a.test", ...first },
+  { ...b, serverName: "b.test", ...second },
+];
+const everybody = ["client", "nobody", "stranger"];
+
+for (const [what, tls, who] of /** @type {[string, any, Record<string, string[]>][]} */ ([
+  [
+    "for one name: others ask nothing",
+    named({}, strict),
+    { "a.test": everybody, "b.test": ["client"], "c.test": everybody },
+  ],
+  [
+    "for one name that is not the first's, which has none",
+    [a, { ...b, serverName: "b.test", ...strict }],
+    { "a.test": everybody, "b.test": ["client"] },
+  ],
+  [
+    "of the first and of another, with authorities of their own",
+    named(strict, strictForStranger),
+    { "a.test": ["client"], "b.test": ["stranger"], "c.test": ["client"] },
+  ],
+  [
+    "with rejectUnauthorized: false for the first name",
+    named(lenient, strict),
+    { "a.test": everybody, "b.test": ["client"] },
+  ],
+  ["with rejectUnauthorized: false for another", named({}, lenient), { "b.test": everybody }],
+  [
+    "without ca for another",
+    named({ ca: strict.ca }, { requestCert: true }),
+    { "a.test": everybody, "b.test": [] },
+  ],
+  [
+    "of the first, with ca of another",
+    named(strict, { ca: stranger.cert }),
+    { "a.test": ["client"], "b.test": ["stranger"] },
+  ],
+  [
+    "of the first, with requestCert of another",
+    named(strict, { requestCert: true }),
+    { "a.test": ["client"], "b.test": [] },
+  ],
+  ["that is only asked for, with ca of another", named(lenient, { ca: strict.ca }), { "b.test": everybody }],
+  [
+    "for a star, beside an exact name",
+    [a, { ...b, serverName: "b.test" }, { ...b, serverName: "*.test", ...strict }],
+    { "b.test": everybody, "c.test": ["client"], "x.c.test": everybody },
+  ],
+])) {
+  test(`a requestCert ${what}`, async (t) => {
+    const server = t.serve({ fetch, tls });
+    for (const [servername, welcome] of Object.entries(who)) {
+      for (const [name, certificate] of Object.entries({ client, nobody: {}, stranger })) {
+        const expected = welcome.includes(name) ? 200 : "refused";
+        const got = await statusFor(t, server, { servername, ...certificate });
+        assert.equal(got, expected, `${name} at ${servername}`);
+      }
+    }
+  });
+}
+
+test("asks the same of clients of both versions", {
+  skip: runtime === "deno" && "no versions",
+}, async (t) => {
+  const server = t.serve({ fetch, tls: named({}, strict) });
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
+    const at = { servername: "b.test", maxVersion };
+    assert.equal(await statusFor(t, server, at), "refused");
+    assert.equal(await statusFor(t, server, { ...at, ...client }), 200);
+    assert.equal(await statusFor(t, server, { maxVersion }), 200);
+  }
+});
+
+test("a session of one name opens no other", { skip: runtime === "deno" && "no sessions" }, async (t) => {
+  const server = t.serve({ fetch, tls: named({}, strict) });
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"]) {
+    const first = await t.tcp(server, { secure: { servername: "a.test", maxVersion } });
+    const tickets = t.recorder();
+    first.tls.on("session", (session) => tickets.add(session));
+    first.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await first.response();
+    const session = first.tls.getSession() ?? (await tickets.atLeast(1))[0];
+    assert.equal(await statusFor(t, server, { servername: "a.test", maxVersion, session }), 200);
+    assert.equal(await statusFor(t, server, { servername: "b.test", maxVersion, session }), "refused");
+  }
+});
+
 // Versions ---------------------------------------------------------------------------------------------------------
 
 const onlyNode = runtime === "deno" && "the client of this runtime cannot choose a version";
@@ -653,6 +744,25 @@ test("offers http/1.1 by ALPN", { skip: beyondBun }, async (t) => {
   assert.equal(found.tls.alpnProtocol, "http/1.1");
 });
 
+test("a name that says nothing has the rules of the first", { skip: beyondBun }, async (t) => {
+  const server = t.serve({ fetch, tls: named(strict, {}) });
+  for (const servername of ["a.test", "b.test", "c.test"]) {
+    assert.equal(await statusFor(t, server, { servername, ...client }), 200, servername);
+    assert.equal(await statusFor(t, server, { servername, ...stranger }), "refused", servername);
+    assert.equal(await statusFor(t, server, { servername }), "refused", servername);
+  }
+});
+
+test("reload({ tls }) changes what names ask for", { skip: beyondBun }, async (t) => {
+  const server = t.serve({ fetch, tls: named({}, strict) });
+  server.reload({ tls: named({}, strictForStranger) });
+  const servername = "b.test";
+  assert.equal(await statusFor(t, server, { servername, ...client }), "refused");
+  assert.equal(await statusFor(t, server, { servername, ...stranger }), 200);
+  server.reload({ tls: named({}, {}) });
+  assert.equal(await statusFor(t, server, { servername }), 200);
+});
+
 test("reload({ tls }) changes certificates for the connections to come", { skip: beyondBun }, async (t) => {
   const server = t.sockets(echo, { tls: a });
   const old = await t.connect(server);
@@ -698,12 +808,29 @@ for (const [what, tls, message] of /** @type {[string, any, RegExp][]} */ ([
     /leaves no protocol version/,
   ],
   [
-    "a requestCert for one of several names",
-    [
-      { ...a, serverName: "a.test" },
-      { ...b, serverName: "b.test", requestCert: true },
-    ],
-    /^TLSOptions\.requestCert holds for the whole server/,
+    "a minVersion for one of several names",
+    named({}, { minVersion: TLS13 }),
+    /^TLSOptions\.minVersion holds for the whole server/,
+  ],
+  [
+    "a requestCert that asks less than the first's",
+    named(strict, { requestCert: false }),
+    /^TLSOptions\.requestCert cannot ask less of clients than the first tls object does/,
+  ],
+  [
+    "a rejectUnauthorized that asks less than the first's",
+    named(strict, { rejectUnauthorized: false }),
+    /^TLSOptions\.rejectUnauthorized cannot ask less of clients/,
+  ],
+  [
+    "objects for one name that ask different things",
+    [...named({}, strict), { ...b, serverName: "B.test" }],
+    /belong to a name: give them alike in all tls objects for b\.test\.$/,
+  ],
+  [
+    "the same with the first name",
+    [...named({}, {}), { ...a, serverName: "a.test", ...strict }],
+    /belong to a name: give them alike in all tls objects for a\.test\.$/,
   ],
 ])) {
   test(`throws for ${what}`, { skip: beyondBun }, (t) => {

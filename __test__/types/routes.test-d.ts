@@ -5,6 +5,7 @@ same<RouteParams<"/">, Record<never, string>>();
 same<BunRequest<"/a/:id">["params"], { id: string }>();
 same<BunRequest<"/a/:id/b/:other">["params"], { id: string; other: string }>();
 same<BunRequest["params"], { [x: string]: string }>();
+same<ReturnType<BunRequest<"/a/:id">["clone"]>, BunRequest<"/a/:id">>();
 
 typed<Server<undefined>>()(
   serve({

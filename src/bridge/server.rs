@@ -155,7 +155,6 @@ unsafe extern "C" fn secure(env: sys::napi_env, info: sys::napi_callback_info) -
 fn material_of(js: Js, material: Value) -> TlsMaterial {
     let bytes = |value| js.with_bytes(value, <[u8]>::to_vec);
     let list = |value| -> Vec<_> { js.elements(value).into_iter().map(bytes).collect() };
-    let flag = |name| js.as_bool(js.get(material, name));
     let identity = |value| Identity {
         name: js.string(js.get(value, "serverName")),
         chain: list(js.get(value, "chain")),
@@ -165,21 +164,25 @@ fn material_of(js: Js, material: Value) -> TlsMaterial {
             Some("sec1") => KeyForm::Sec1,
             _ => KeyForm::Pkcs8,
         },
+        clients: js.as_u32(js.get(value, "clients")) as usize,
     };
-    let identities = js.elements(js.get(material, "identities"));
-    let clients = match (flag("requestCert"), flag("rejectUnauthorized")) {
-        (false, _) => Clients::Anybody,
-        (true, false) => Clients::Asked,
-        (true, true) => Clients::Verified {
-            authorities: list(js.get(material, "authorities")),
-            told: flag("namesAuthorities"),
-        },
+    let clients = |value| {
+        let flag = |name| js.as_bool(js.get(value, name));
+        match (flag("requestCert"), flag("rejectUnauthorized")) {
+            (false, _) => Clients::Anybody,
+            (true, false) => Clients::Asked,
+            (true, true) => Clients::Verified {
+                authorities: list(js.get(value, "authorities")),
+                told: flag("namesAuthorities"),
+            },
+        }
     };
+    let all = |name| js.elements(js.get(material, name)).into_iter();
     TlsMaterial {
-        identities: identities.into_iter().map(identity).collect(),
-        clients,
-        only_tls13: flag("onlyTls13"),
-        only_tls12: flag("onlyTls12"),
+        identities: all("identities").map(identity).collect(),
+        clients: all("clients").map(clients).collect(),
+        only_tls13: js.as_bool(js.get(material, "onlyTls13")),
+        only_tls12: js.as_bool(js.get(material, "onlyTls12")),
     }
 }
 

@@ -103,6 +103,15 @@ impl IoPool {
         thread.wake();
     }
 
+    /// Lets seconds pass at once, beside those that the clock counts: tests of long timeouts have no time for them.
+    #[doc(hidden)]
+    pub fn skip_seconds(&self, seconds: u32) {
+        for thread in &self.threads {
+            thread.seconds.fetch_add(seconds, Ordering::Relaxed);
+            thread.wake();
+        }
+    }
+
     /// Wakes all threads, for example to let them see that an env has ended.
     pub fn wake_all(&self) {
         for thread in &self.threads {

@@ -3,14 +3,12 @@
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
 use crate::hub::io_thread::IoThread;
 use crate::session::Keepalive;
-use crate::session::keepalive::Due;
+use crate::session::keepalive::{Due, due_for_http};
 use crate::wire::{Opcode, put_frame};
 use std::sync::atomic::Ordering;
 
 /// Seconds that a closed connection may take to take its last bytes, or to answer FIN, without any progress.
 const LINGER: u32 = 10;
-/// Seconds that a request's head may take, whatever the server's idle timeout is.
-const HEAD_TIMEOUT: u32 = 60;
 
 impl IoThread {
     /// Enters the connection for its next deadline.
@@ -142,33 +140,15 @@ fn due(connection: &mut Connection, now: u32) -> Due {
     // What the JavaScript thread writes itself is traffic too.
     connection.active = connection.active.max(connection.shared.written_at());
     let config = &connection.server.config;
-    let silence = |limit: u32| {
-        let rules = Keepalive {
-            idle_timeout: limit,
-            send_pings: false,
-        };
-        rules.due(connection.active, false, now)
-    };
     match &connection.phase {
-        Phase::Http(http) => {
-            let idle = silence(
-                connection
-                    .timeout
-                    .unwrap_or_else(|| config.http_idle_timeout.load(Ordering::Relaxed)),
-            );
-            // The pieces of a head are no signs of life, so the limit above holds for a slow head too, unless there is none.
-            match idle {
-                Due::At(at) if http.head_since != 0 => {
-                    let end = http.head_since.saturating_add(HEAD_TIMEOUT);
-                    if end <= now {
-                        Due::Expired
-                    } else {
-                        Due::At(at.min(end))
-                    }
-                }
-                idle => idle,
-            }
-        }
+        Phase::Http(http) => due_for_http(
+            connection
+                .timeout
+                .unwrap_or_else(|| config.http_idle_timeout.load(Ordering::Relaxed)),
+            connection.active,
+            http.head_since,
+            now,
+        ),
         Phase::Socket(socket) => match socket.state {
             SocketState::Open if socket.paused => Due::At(now + 1),
             SocketState::Open => Keepalive {
@@ -177,7 +157,11 @@ fn due(connection: &mut Connection, now: u32) -> Due {
             }
             .due(connection.active, socket.pinged, now),
             SocketState::Ended(_) | SocketState::Finished => Due::At(u32::MAX),
-            SocketState::Closing { .. } => silence(LINGER),
+            SocketState::Closing { .. } => Keepalive {
+                idle_timeout: LINGER,
+                send_pings: false,
+            }
+            .due(connection.active, false, now),
         },
         Phase::Dead => Due::At(u32::MAX),
     }

@@ -57,6 +57,32 @@ impl Keepalive {
     }
 }
 
+/// Seconds that a request's head may take, whatever the idle timeout is.
+const HEAD_TIMEOUT: u32 = 60;
+
+/// What is due for an HTTP connection last heard of in second `active`; `head_since` is the second in which the head
+/// that is arriving began, or 0 for none.
+///
+/// The pieces of a head are no signs of life: the idle timeout holds for a slow head too. Where there is none, or a long
+/// one, a head has a limit of its own.
+pub fn due_for_http(idle_timeout: u32, active: u32, head_since: u32, now: u32) -> Due {
+    let silence = |idle_timeout: u32, since: u32| {
+        let rules = Keepalive {
+            idle_timeout,
+            send_pings: false,
+        };
+        rules.due(since, false, now)
+    };
+    let idle = silence(idle_timeout, active);
+    if head_since == 0 {
+        return idle;
+    }
+    match (idle, silence(HEAD_TIMEOUT, head_since)) {
+        (Due::At(idle), Due::At(head)) => Due::At(idle.min(head)),
+        (Due::Expired | Due::Ping, _) | (_, Due::Expired | Due::Ping) => Due::Expired,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +114,42 @@ mod tests {
         let rules = rules(8, false);
         assert_eq!(rules.due(100, false, 108), Due::At(109));
         assert_eq!(rules.due(100, false, 109), Due::Expired);
+    }
+
+    #[test]
+    fn a_head_is_complete_within_the_idle_timeout() {
+        for idle in [1, 10, 59] {
+            assert_eq!(due_for_http(idle, 100, 100, 100), Due::At(101 + idle));
+            assert_eq!(
+                due_for_http(idle, 100, 100, 100 + idle),
+                Due::At(101 + idle)
+            );
+            assert_eq!(due_for_http(idle, 100, 100, 101 + idle), Due::Expired);
+            // It began at the end of a silence.
+            assert_eq!(
+                due_for_http(idle, 100, 100 + idle, 101 + idle),
+                Due::Expired
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_is_complete_within_a_minute_where_the_idle_timeout_is_longer_or_none() {
+        for idle in [0, 61, 255, u32::MAX] {
+            assert_eq!(due_for_http(idle, 100, 100, 100), Due::At(161), "{idle}");
+            assert_eq!(due_for_http(idle, 100, 100, 160), Due::At(161), "{idle}");
+            assert_eq!(due_for_http(idle, 100, 100, 161), Due::Expired, "{idle}");
+        }
+        // The minute begins with the head, not with the silence before it.
+        assert_eq!(due_for_http(255, 100, 200, 200), Due::At(261));
+        assert_eq!(due_for_http(255, 100, 350, 355), Due::At(356));
+        assert_eq!(due_for_http(255, 100, 350, 356), Due::Expired);
+    }
+
+    #[test]
+    fn the_minute_is_for_heads_only() {
+        assert_eq!(due_for_http(0, 100, 0, 100_000), Due::At(u32::MAX));
+        assert_eq!(due_for_http(255, 100, 0, 300), Due::At(356));
+        assert_eq!(due_for_http(255, 100, 0, 356), Due::Expired);
     }
 }

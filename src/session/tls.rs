@@ -10,7 +10,7 @@
 
 use super::tls_config::TlsConfig;
 use super::transport::{ReadHalf, Transport};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::server::{Acceptor, ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
 };
@@ -65,6 +65,8 @@ pub struct TlsRead {
 
 struct Session {
     rustls: UnbufferedServerConnection,
+    /// Until it is known what this client has to show, where that depends on the name it asks for.
+    choice: Option<Box<Choice>>,
     phase: Phase,
     /// Nothing more will come: `close_notify`, FIN, or a broken record.
     ended: bool,
@@ -81,6 +83,12 @@ struct Session {
     /// Plaintext that found no room with the reader, from `taken` on.
     plain: Vec<u8>,
     taken: usize,
+}
+
+/// Reads the first message of a client, and nothing more.
+struct Choice {
+    config: TlsConfig,
+    acceptor: Acceptor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,11 +110,18 @@ pub fn accept(
     write: Transport,
     config: &TlsConfig,
 ) -> io::Result<(ReadHalf, Transport)> {
-    let rustls = UnbufferedServerConnection::new(config.rustls()).map_err(io::Error::other)?;
+    let rustls = UnbufferedServerConnection::new(config.common()).map_err(io::Error::other)?;
+    let choice = config.asks_by_name().then(|| {
+        Box::new(Choice {
+            config: config.clone(),
+            acceptor: Acceptor::default(),
+        })
+    });
     let stream = Arc::new(TlsStream {
         wire: write,
         session: Mutex::new(Session {
             rustls,
+            choice,
             phase: Phase::New,
             ended: false,
             closed: false,
@@ -290,7 +305,11 @@ impl Session {
                 self.fail();
                 return Poll::Ready(Ok(()));
             }
-            let used = self.advance(&mut input[..end], Some(buf), |_, _| {});
+            let used = if self.has_chosen(&input[kept..end]) {
+                self.advance(&mut input[..end], Some(buf), |_, _| {})
+            } else {
+                0
+            };
             let left = &input[used..end];
             if self.ended || left.is_empty() {
                 self.received = Vec::new();
@@ -301,6 +320,40 @@ impl Session {
             }
             Poll::Ready(Ok(()))
         })
+    }
+
+    /// Whether it is known what this client has to show. Where that depends on the name it asks for, its first message is
+    /// read for that alone, and then by the connection that knows what to ask.
+    fn has_chosen(&mut self, mut received: &[u8]) -> bool {
+        let Some(Choice { config, acceptor }) = self.choice.as_deref_mut() else {
+            return true;
+        };
+        let config = loop {
+            if acceptor.read_tls(&mut received).unwrap_or(0) == 0 {
+                break None;
+            }
+            match acceptor.accept() {
+                Ok(Some(accepted)) => {
+                    break Some(match accepted.client_hello().server_name() {
+                        Some(name) => config.named(name),
+                        None => config.common(),
+                    });
+                }
+                Ok(None) if received.is_empty() => return false,
+                Ok(None) => {}
+                Err((_, mut alert)) => {
+                    let _ = alert.write_all(&mut self.unsent);
+                    break None;
+                }
+            }
+        };
+        self.choice = None;
+        // What cannot be read gets no connection at all, rather than one that asks for less.
+        match config.map(UnbufferedServerConnection::new) {
+            Some(Ok(rustls)) => self.rustls = rustls,
+            Some(Err(_)) | None => self.fail(),
+        }
+        self.phase != Phase::Failed
     }
 
     /// Lets rustls go on with `input`, and calls `write` when data may be written. Returns how many bytes of the input

@@ -20,15 +20,19 @@ use std::sync::{Arc, OnceLock};
 
 /// A checked configuration; handshakes that have begun keep theirs.
 #[derive(Clone, Debug)]
-pub struct TlsConfig(Arc<ServerConfig>);
+pub struct TlsConfig {
+    /// One for each of the material's `clients`.
+    configs: Arc<[Arc<ServerConfig>]>,
+    resolver: Arc<Resolver>,
+}
 
 /// What a configuration is made of. Certificates are DER.
 #[derive(Debug, Default)]
 pub struct TlsMaterial {
     /// At least one; the first is for clients that name no server, or none of these.
     pub identities: Vec<Identity>,
-    /// What clients have to show.
-    pub clients: Clients,
+    /// What clients have to show; nothing, if there is none.
+    pub clients: Vec<Clients>,
     /// Whether TLS 1.2 is refused.
     pub only_tls13: bool,
     /// Whether TLS 1.3 is refused.
@@ -46,6 +50,8 @@ pub struct Identity {
     pub key: Vec<u8>,
     /// Its form.
     pub form: KeyForm,
+    /// Which of the material's `clients` holds for its name.
+    pub clients: usize,
 }
 
 /// The forms of a private key.
@@ -97,27 +103,64 @@ impl TlsConfig {
     /// [`TlsError`].
     pub fn new(material: TlsMaterial) -> Result<Self, TlsError> {
         let versions = versions(&material)?;
-        let resolver = Resolver::new(material.identities)?;
-        let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions)
-            .map_err(|_| TlsError::Nothing)?;
-        let builder = match Verifier::new(material.clients)? {
-            Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
-            None => builder.with_no_client_auth(),
-        };
-        let mut config = builder.with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Sessions are resumed by tickets, which the client keeps; nothing is kept here.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
-            config.ticketer = ticketer;
+        let resolver = Arc::new(Resolver::new(material.identities)?);
+        let mut clients = material.clients;
+        if clients.is_empty() {
+            clients.push(Clients::Anybody);
         }
-        Ok(Self(Arc::new(config)))
+        let configs = clients
+            .into_iter()
+            .map(|clients| server_config(versions, clients, &resolver))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { configs, resolver })
     }
 
-    pub(super) fn rustls(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0)
+    /// For clients that name no server, and for all where the name makes no difference.
+    pub(super) fn common(&self) -> Arc<ServerConfig> {
+        self.of(&self.resolver.fallback)
     }
+
+    /// For clients that name this one.
+    pub(super) fn named(&self, name: &str) -> Arc<ServerConfig> {
+        self.of(self.resolver.named(name).unwrap_or(&self.resolver.fallback))
+    }
+
+    /// Whether it depends on the name what clients have to show.
+    pub(super) fn asks_by_name(&self) -> bool {
+        self.configs.len() > 1
+    }
+
+    fn of(&self, identities: &[usize]) -> Arc<ServerConfig> {
+        // They have the same name, for which there is one rule.
+        let clients = identities
+            .first()
+            .map_or(0, |index| self.resolver.clients[*index]);
+        Arc::clone(self.configs.get(clients).unwrap_or(&self.configs[0]))
+    }
+}
+
+fn server_config(
+    versions: &[&'static SupportedProtocolVersion],
+    clients: Clients,
+    resolver: &Arc<Resolver>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .map_err(|_| TlsError::Nothing)?;
+    let builder = match Verifier::new(clients)? {
+        Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config =
+        builder.with_cert_resolver(Arc::clone(resolver) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Sessions are resumed by tickets, which the client keeps; nothing is kept here. The key is the configuration's own:
+    // who has shown nothing to one name has no ticket for another.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
+        config.ticketer = ticketer;
+    }
+    Ok(Arc::new(config))
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -141,6 +184,8 @@ fn versions(
 #[derive(Debug)]
 struct Resolver {
     keys: Vec<Arc<CertifiedKey>>,
+    /// By identity, as `keys`.
+    clients: Vec<usize>,
     /// Lower-case names, each with the certificates given for it: the last that suits the client is used.
     names: HashMap<Box<str>, Vec<usize>>,
     /// For clients that name none of them.
@@ -151,6 +196,7 @@ impl Resolver {
     fn new(identities: Vec<Identity>) -> Result<Self, TlsError> {
         let mut resolver = Self {
             keys: Vec::with_capacity(identities.len()),
+            clients: identities.iter().map(|identity| identity.clients).collect(),
             names: HashMap::new(),
             fallback: Vec::new(),
         };
