@@ -9,6 +9,7 @@ use crate::payload;
 pub enum Mode {
     Echo,
     Fanout,
+    Http,
     Idle,
     Ping,
     Distance,
@@ -22,6 +23,7 @@ pub struct Args {
     pub pid: Option<u32>,
     pub connections: usize,
     pub publishers: usize,
+    pub body: String,
     pub size: usize,
     pub depth: usize,
     pub binary: bool,
@@ -47,6 +49,7 @@ impl Args {
         let mode = match words.next().as_deref() {
             Some("echo") => Mode::Echo,
             Some("fanout") => Mode::Fanout,
+            Some("http") => Mode::Http,
             Some("idle") => Mode::Idle,
             Some("ping") => Mode::Ping,
             Some("distance") => Mode::Distance,
@@ -63,6 +66,7 @@ impl Args {
             pid: None,
             connections: 64,
             publishers: 0,
+            body: String::from("Hello World"),
             size: 20,
             depth: 1,
             binary: false,
@@ -81,6 +85,7 @@ impl Args {
                 "--pid" => args.pid = Some(number(&name, &value()?)?),
                 "--connections" => args.connections = number(&name, &value()?)?,
                 "--publishers" => publishers = Some(number(&name, &value()?)?),
+                "--body" => args.body = value()?,
                 "--size" => args.size = number(&name, &value()?)?,
                 "--depth" => args.depth = number(&name, &value()?)?,
                 "--seconds" => args.seconds = seconds(&name, &value()?)?,
@@ -105,10 +110,10 @@ impl Args {
             None if mode == Mode::Distance => 0,
             None => return Err("--port is required".into()),
         };
-        let default_path = if mode == Mode::Fanout {
-            "/room"
-        } else {
-            "/echo"
+        let default_path = match mode {
+            Mode::Fanout => "/room",
+            Mode::Http => "/",
+            _ => "/echo",
         };
         args.path = path.unwrap_or_else(|| default_path.into());
         args.publishers = publishers.unwrap_or(args.connections);
@@ -171,6 +176,7 @@ mod tests {
         let args = parse("fanout --port 1 --connections 8").unwrap().unwrap();
         assert_eq!((args.path.as_str(), args.publishers), ("/room", 8));
         assert_eq!(parse("echo --port 1").unwrap().unwrap().path, "/echo");
+        assert_eq!(parse("http --port 1").unwrap().unwrap().path, "/");
     }
 
     #[test]

@@ -36,6 +36,14 @@ impl Random {
     pub fn mask_key(&mut self) -> [u8; 4] {
         ((self.next() >> 32) as u32).to_ne_bytes()
     }
+
+    /// For an opening handshake.
+    fn nonce(&mut self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.next().to_ne_bytes());
+        nonce[8..].copy_from_slice(&self.next().to_ne_bytes());
+        nonce
+    }
 }
 
 /// Bytes received and not consumed yet.
@@ -77,13 +85,13 @@ pub struct Client {
     out_pos: usize,
 }
 
-/// A connection that has sent its request.
+/// A connection that has sent its opening handshake.
 struct Opening {
     wire: Wire<TcpStream>,
     accept: String,
 }
 
-/// Opens connections, a few dozen handshakes at a time, in order.
+/// Opens WebSocket connections, a few dozen handshakes at a time, in order.
 pub fn open(count: usize, target: Target<'_>, random: &mut Random) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
@@ -98,18 +106,26 @@ pub fn open(count: usize, target: Target<'_>, random: &mut Random) -> Result<Vec
     Ok(clients)
 }
 
+/// Opens connections on which nothing has been sent yet.
+pub fn connect(count: usize, target: Target<'_>) -> Result<Vec<Client>> {
+    (0..count)
+        .map(|_| Client::new(dial(target)?, Inbox::default()))
+        .collect()
+}
+
+fn dial(Target { port, tls, .. }: Target<'_>) -> Result<Wire<TcpStream>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
+    stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
+    stream
+        .set_read_timeout(Some(OPENING_TIMEOUT))
+        .map_err(io("read timeout"))?;
+    Wire::open(stream, tls).map_err(io("the TLS handshake"))
+}
+
 impl Opening {
-    fn start(Target { port, path, tls }: Target<'_>, random: &mut Random) -> Result<Self> {
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&random.next().to_ne_bytes());
-        nonce[8..].copy_from_slice(&random.next().to_ne_bytes());
-        let (request, accept) = handshake::request(path, port, nonce);
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
-        stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
-        stream
-            .set_read_timeout(Some(OPENING_TIMEOUT))
-            .map_err(io("read timeout"))?;
-        let mut wire = Wire::open(stream, tls).map_err(io("the TLS handshake"))?;
+    fn start(target: Target<'_>, random: &mut Random) -> Result<Self> {
+        let (request, accept) = handshake::request(target.path, target.port, random.nonce());
+        let mut wire = dial(target)?;
         wire.write_all(request.as_bytes())
             .map_err(io("sending the handshake"))?;
         Ok(Self { wire, accept })
@@ -133,20 +149,23 @@ impl Opening {
                 break;
             }
         }
-        self.wire
-            .stream
+        Client::new(self.wire, inbox)
+    }
+}
+
+impl Client {
+    fn new(wire: Wire<TcpStream>, inbox: Inbox) -> Result<Self> {
+        wire.stream
             .set_nonblocking(true)
             .map_err(io("non-blocking mode"))?;
-        Ok(Client {
-            wire: self.wire.map(mio::net::TcpStream::from_std),
+        Ok(Self {
+            wire: wire.map(mio::net::TcpStream::from_std),
             inbox,
             out: Vec::new(),
             out_pos: 0,
         })
     }
-}
 
-impl Client {
     pub fn register(&mut self, registry: &Registry, index: usize) -> Result<()> {
         registry
             .register(
@@ -220,6 +239,21 @@ impl Client {
                 _ => each(&frame, &mut self.out, random)?,
             }
             self.inbox.start += frame.len;
+        }
+        Ok(())
+    }
+
+    /// Calls `read` with what has been received, the output buffer beside it, as long as there is something and `read`
+    /// says how much of it is done with.
+    pub fn consume(
+        &mut self,
+        mut read: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Option<usize>>,
+    ) -> Result<()> {
+        while !self.inbox.filled().is_empty() {
+            match read(self.inbox.filled(), &mut self.out)? {
+                Some(len) => self.inbox.start += len,
+                None => break,
+            }
         }
         Ok(())
     }

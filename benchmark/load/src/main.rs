@@ -3,8 +3,8 @@
 //! One thread drives many client connections against one server on this machine and prints one JSON object.
 //! `ferrows-load help` lists the modes and options.
 //!
-//! A figure is worth something only when the work was done: every byte that a server sends is checked (opening
-//! handshake, frame headers, payload, order, completeness), and the first deviation ends the run with an error.
+//! A figure is worth something only when the work was done: what a server sends is checked (opening handshake, frame
+//! headers, payload, order, completeness; status, length and body), and the first deviation ends the run with an error.
 
 mod args;
 mod client;
@@ -14,11 +14,14 @@ mod error;
 mod fanout;
 mod frame;
 mod handshake;
+mod head;
 mod histogram;
+mod http;
 mod idle;
 mod payload;
 mod ping;
 mod report;
+mod response;
 mod run;
 mod server_process;
 mod system;
@@ -34,16 +37,18 @@ usage: ferrows-load MODE [options]
 modes
   echo      every connection keeps DEPTH messages in flight and answers each echo with a new message
   fanout    PUBLISHERS of the connections each keep one message in flight; all connections must get every message
+  http      every connection keeps one GET in flight; each answer must be a 200 with the body BODY
   idle      opens connections, holds them, and reports memory per connection and connections per second
   ping      sends pings at a fixed rate and reports how long each pong took, counted from when the ping was due
   distance  one-way time of a cache line between two cores (--cpus A,B); Linux only
 
 options
   --port N            port of the server on 127.0.0.1 (required, but for distance)
-  --path PATH         request target, default /echo (fanout: /room)
+  --path PATH         request target, default /echo (fanout: /room, http: /)
   --pid PID           server process to account for; without it there are no CPU and memory figures
   --connections N     default 64
   --publishers N      fanout: default all connections
+  --body TEXT         http: the body that is expected, default Hello World
   --size BYTES        payload, at least 12, default 20
   --depth N           echo: default 1
   --binary            binary messages, not text
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
     let outcome = match args.mode {
         Mode::Echo => echo::run(&args),
         Mode::Fanout => fanout::run(&args),
+        Mode::Http => http::run(&args),
         Mode::Idle => idle::run(&args),
         Mode::Ping => ping::run(&args),
         Mode::Distance => distance::run(&args),
