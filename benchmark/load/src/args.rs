@@ -12,6 +12,7 @@ pub enum Mode {
     Http,
     Idle,
     Ping,
+    Upgrade,
     Distance,
 }
 
@@ -28,6 +29,7 @@ pub struct Args {
     pub depth: usize,
     pub binary: bool,
     pub seconds: Duration,
+    pub limit: u64,
     pub warm_up: Duration,
     pub interval: Duration,
     pub spin: bool,
@@ -52,6 +54,7 @@ impl Args {
             Some("http") => Mode::Http,
             Some("idle") => Mode::Idle,
             Some("ping") => Mode::Ping,
+            Some("upgrade") => Mode::Upgrade,
             Some("distance") => Mode::Distance,
             None | Some("help" | "--help" | "-h") => return Ok(None),
             Some(other) => return Err(format!("unknown mode {other}")),
@@ -71,6 +74,11 @@ impl Args {
             depth: 1,
             binary: false,
             seconds: Duration::from_secs(1),
+            limit: match mode {
+                // Fewer than there are ports, lest something keeps them busy after all.
+                Mode::Upgrade => 20_000,
+                _ => u64::MAX,
+            },
             warm_up: Duration::from_millis(400),
             interval: Duration::from_millis(5),
             spin: false,
@@ -89,6 +97,7 @@ impl Args {
                 "--size" => args.size = number(&name, &value()?)?,
                 "--depth" => args.depth = number(&name, &value()?)?,
                 "--seconds" => args.seconds = seconds(&name, &value()?)?,
+                "--limit" => args.limit = number(&name, &value()?)?,
                 "--warm-up" => args.warm_up = seconds(&name, &value()?)?,
                 "--interval" => args.interval = Duration::from_millis(number(&name, &value()?)?),
                 "--binary" => args.binary = true,
@@ -145,6 +154,12 @@ impl Args {
         if self.depth == 0 || self.depth > 4096 {
             return Err("--depth must be from 1 to 4096".into());
         }
+        if self.mode == Mode::Upgrade && self.tls {
+            return Err("upgrade does not speak TLS".into());
+        }
+        if self.limit == 0 {
+            return Err("--limit must not be 0".into());
+        }
         if self.interval.is_zero() {
             return Err("--interval must not be 0".into());
         }
@@ -187,6 +202,8 @@ mod tests {
             "echo --port x",
             "echo --port 1 --size 3",
             "fanout --port 1 --publishers 0",
+            "upgrade --port 1 --tls",
+            "upgrade --port 1 --limit 0",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

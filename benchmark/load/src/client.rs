@@ -1,7 +1,7 @@
 //! One client connection: blocking while it opens and closes, non-blocking in between.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
@@ -10,6 +10,7 @@ use crate::args::Target;
 use crate::error::{Error, Result, io};
 use crate::frame::{self, Frame};
 use crate::handshake;
+use crate::system;
 use crate::wire::Wire;
 
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,7 +39,7 @@ impl Random {
     }
 
     /// For an opening handshake.
-    fn nonce(&mut self) -> [u8; 16] {
+    pub fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.next().to_ne_bytes());
         nonce[8..].copy_from_slice(&self.next().to_ne_bytes());
@@ -166,6 +167,19 @@ impl Client {
         })
     }
 
+    /// A connection that is still to be made: what is in `out` leaves once it stands. It ends with a reset.
+    pub fn connecting(port: u16) -> Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let stream = mio::net::TcpStream::connect(address).map_err(io("connecting"))?;
+        system::reset_when_closed(&stream).map_err(io("SO_LINGER"))?;
+        Ok(Self {
+            wire: Wire::plain(stream),
+            inbox: Inbox::default(),
+            out: Vec::new(),
+            out_pos: 0,
+        })
+    }
+
     pub fn register(&mut self, registry: &Registry, index: usize) -> Result<()> {
         registry
             .register(
@@ -181,7 +195,7 @@ impl Client {
         while self.out_pos < self.out.len() {
             match self.wire.write(&self.out[self.out_pos..]) {
                 Ok(count) => self.out_pos += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_for_later(&error) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(io("writing")(error)),
             }
@@ -189,7 +203,7 @@ impl Client {
         self.out.clear();
         self.out_pos = 0;
         match self.wire.flush() {
-            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(io("writing")(error)),
+            Err(error) if !is_for_later(&error) => Err(io("writing")(error)),
             _ => Ok(()),
         }
     }
@@ -206,7 +220,7 @@ impl Client {
                 // With TLS, bytes may be left above the socket.
                 Ok(count == room || cfg!(not(unix)) || self.wire.is_secure())
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_for_later(&error) => Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(io("reading")(error)),
         }
@@ -267,6 +281,14 @@ impl Client {
             .map_err(io("read timeout"))?;
         Ok((wire, self.inbox))
     }
+}
+
+/// Some systems say "not connected", not "would block", while a connection is being made.
+fn is_for_later(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::NotConnected
+    )
 }
 
 /// The closing handshake on every connection; returns how many servers' answers were as RFC 6455 section 7 wants them:

@@ -8,12 +8,17 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The bytes of a request for `path`, and the accept value that its answer must carry.
 pub fn request(path: &str, port: u16, nonce: [u8; 16]) -> (String, String) {
     let key = base64(&nonce);
-    let accept = base64(&sha1(&[key.as_bytes(), GUID].concat()));
+    let accept = accept_of(&key);
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     (request, accept)
+}
+
+/// RFC 6455, section 4.2.2.
+pub fn accept_of(key: &str) -> String {
+    base64(&sha1(&[key.as_bytes(), GUID].concat()))
 }
 
 /// Length of the response head at the front of `input`, `None` while it is incomplete.

@@ -25,6 +25,7 @@ mod response;
 mod run;
 mod server_process;
 mod system;
+mod upgrade;
 mod wire;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ modes
   http      every connection keeps one GET in flight; each answer must be a 200 with the body BODY
   idle      opens connections, holds them, and reports memory per connection and connections per second
   ping      sends pings at a fixed rate and reports how long each pong took, counted from when the ping was due
+  upgrade   every connection connects, makes the opening handshake, is reset, and begins anew
   distance  one-way time of a cache line between two cores (--cpus A,B); Linux only
 
 options
@@ -53,6 +55,7 @@ options
   --depth N           echo: default 1
   --binary            binary messages, not text
   --seconds S         measured time, default 1
+  --limit N           the measured time, and the warm-up, end when so much was counted; upgrade: default 20000
   --warm-up S         time before it, default 0.4
   --interval MS       ping: default 5
   --tls               speak TLS, with any certificate being good
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Mode::Http => http::run(&args),
         Mode::Idle => idle::run(&args),
         Mode::Ping => ping::run(&args),
+        Mode::Upgrade => upgrade::run(&args),
         Mode::Distance => distance::run(&args),
     };
     match outcome {

@@ -150,7 +150,7 @@ pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
             });
         }
         match phase {
-            Phase::WarmUp if now - begun >= args.warm_up => {
+            Phase::WarmUp if now - begun >= args.warm_up || tally.delivered >= args.limit => {
                 phase = Phase::Measure;
                 tally.latency.clear();
                 let cpu = server.cpu_time();
@@ -161,20 +161,14 @@ pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
                 });
             }
             Phase::Measure => {
-                let Some(window) = window
-                    .as_ref()
-                    .filter(|window| now - window.start >= args.seconds)
-                else {
+                let Some(window) = window.as_ref().filter(|window| {
+                    now - window.start >= args.seconds
+                        || tally.delivered - window.delivered >= args.limit
+                }) else {
                     continue;
                 };
                 let cpu = server.cpu_time();
-                figures = Some(Figures::take(
-                    args,
-                    window,
-                    cpu,
-                    tally,
-                    server.resident_bytes(),
-                ));
+                figures = Some(Figures::take(window, cpu, tally, server.resident_bytes()));
                 phase = Phase::Drain;
                 tally.sending = false;
             }
@@ -209,18 +203,11 @@ struct Figures {
 }
 
 impl Figures {
-    fn take(
-        args: &Args,
-        window: &Window,
-        cpu: Option<CpuTime>,
-        tally: &Tally,
-        rss: Option<f64>,
-    ) -> Self {
+    fn take(window: &Window, cpu: Option<CpuTime>, tally: &Tally, rss: Option<f64>) -> Self {
         let between = window.cpu.zip(cpu);
         let micros = |part: fn(CpuTime) -> u64| {
             between.map(|(a, b)| part(b).saturating_sub(part(a)) as f64 / 1e3)
         };
-        debug_assert!(args.seconds <= window.start.elapsed());
         Self {
             seconds: window.start.elapsed().as_secs_f64(),
             count: tally.delivered - window.delivered,
