@@ -3,7 +3,7 @@
 
 /**
  * @typedef {object} Round
- * @property {boolean} near whether the two cores shared a cache before and after
+ * @property {boolean} near whether the two cores shared a cache before and after, and nobody else used them much
  * @property {Record<string, any>} report of the load generator
  */
 /**

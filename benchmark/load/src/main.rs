@@ -8,6 +8,7 @@
 
 mod args;
 mod client;
+mod cores;
 mod distance;
 mod echo;
 mod error;

@@ -6,6 +6,7 @@ use mio::{Events, Poll, Registry};
 
 use crate::args::Args;
 use crate::client::{self, Client, Random};
+use crate::cores::{Accounts, Cores};
 use crate::error::{Error, Result, io};
 use crate::histogram::Histogram;
 use crate::report::Report;
@@ -84,14 +85,28 @@ pub trait Case {
     }
 }
 
-struct Window {
-    start: Instant,
+/// The state of things at one end of the measured time.
+struct Sample {
+    taken: Instant,
     cpu: Option<CpuTime>,
+    accounts: Accounts,
     delivered: u64,
+}
+
+impl Sample {
+    fn take(server: ServerProcess, cores: &Cores, tally: &Tally) -> Self {
+        Self {
+            accounts: cores.accounts(),
+            cpu: server.cpu_time(),
+            delivered: tally.delivered,
+            taken: Instant::now(),
+        }
+    }
 }
 
 pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
     let server = ServerProcess::new(args.pid);
+    let cores = Cores::of(args.pid);
     let mut poll = Poll::new().map_err(io("creating a poll"))?;
     let mut events = Events::with_capacity(1024);
 
@@ -116,8 +131,9 @@ pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
 
     let begun = Instant::now();
     let mut phase = Phase::WarmUp;
-    let mut window = None;
+    let mut first = None;
     let mut figures = None;
+    let mut rss = None;
     let mut progress = (begun, 0);
     let wait = if args.spin { Duration::ZERO } else { TICK };
     loop {
@@ -153,22 +169,18 @@ pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
             Phase::WarmUp if now - begun >= args.warm_up || tally.delivered >= args.limit => {
                 phase = Phase::Measure;
                 tally.latency.clear();
-                let cpu = server.cpu_time();
-                window = Some(Window {
-                    start: Instant::now(),
-                    cpu,
-                    delivered: tally.delivered,
-                });
+                first = Some(Sample::take(server, &cores, tally));
             }
             Phase::Measure => {
-                let Some(window) = window.as_ref().filter(|window| {
-                    now - window.start >= args.seconds
-                        || tally.delivered - window.delivered >= args.limit
+                let Some(first) = first.as_ref().filter(|first| {
+                    now - first.taken >= args.seconds
+                        || tally.delivered - first.delivered >= args.limit
                 }) else {
                     continue;
                 };
-                let cpu = server.cpu_time();
-                figures = Some(Figures::take(window, cpu, tally, server.resident_bytes()));
+                let last = Sample::take(server, &cores, tally);
+                figures = Some(Figures::between(first, &last, &tally.latency));
+                rss = server.resident_bytes();
                 phase = Phase::Drain;
                 tally.sending = false;
             }
@@ -178,7 +190,9 @@ pub fn run<C: Case>(args: &Args, case: &mut C) -> Result<Report> {
     }
     let closed = case.close(clients, &mut context.random)?;
     let figures = figures.ok_or(Error::Unsupported("no figures were taken"))?;
-    let report = figures.report(args, &C::NAMES, case.size(), &context.tally);
+    let report = figures
+        .report(args, &C::NAMES, case.size(), &context.tally)
+        .figure("rss_mib", rss.map(|bytes| bytes / f64::from(1 << 20)));
     Ok(match closed {
         Some(closed) => report.count("closed_cleanly", closed),
         None => report,
@@ -198,24 +212,23 @@ struct Figures {
     count: u64,
     cpu_us: Option<f64>,
     js_us: Option<f64>,
-    rss: Option<f64>,
+    others: Option<f64>,
     latency_us: [Option<f64>; 3],
 }
 
 impl Figures {
-    fn take(window: &Window, cpu: Option<CpuTime>, tally: &Tally, rss: Option<f64>) -> Self {
-        let between = window.cpu.zip(cpu);
+    fn between(first: &Sample, last: &Sample, latency: &Histogram) -> Self {
+        let between = first.cpu.zip(last.cpu);
         let micros = |part: fn(CpuTime) -> u64| {
             between.map(|(a, b)| part(b).saturating_sub(part(a)) as f64 / 1e3)
         };
         Self {
-            seconds: window.start.elapsed().as_secs_f64(),
-            count: tally.delivered - window.delivered,
+            seconds: (last.taken - first.taken).as_secs_f64(),
+            count: last.delivered - first.delivered,
             cpu_us: micros(|time| time.process),
             js_us: micros(|time| time.main_thread),
-            rss,
-            latency_us: [0.5, 0.99, 0.999]
-                .map(|q| tally.latency.quantile(q).map(|nanos| nanos / 1e3)),
+            others: first.accounts.taken_by_others(&last.accounts),
+            latency_us: [0.5, 0.99, 0.999].map(|q| latency.quantile(q).map(|nanos| nanos / 1e3)),
         }
     }
 
@@ -237,9 +250,9 @@ impl Figures {
             .figure(names.cpu, self.cpu_us.map(|us| us / count))
             .figure(names.js, self.js_us.map(|us| us / count))
             .figure("cores", self.cpu_us.map(|us| us / 1e6 / self.seconds))
+            .figure("others_percent", self.others.map(|share| share * 100.0))
             .figure("p50_us", p50)
             .figure("p99_us", p99)
             .figure("p999_us", p999)
-            .figure("rss_mib", self.rss.map(|bytes| bytes / f64::from(1 << 20)))
     }
 }
