@@ -125,6 +125,10 @@ fn any() -> Arc<ClientConfig> {
     Arc::new(trusting(rustls::ALL_VERSIONS, None))
 }
 
+fn speaking(version: &'static rustls::SupportedProtocolVersion) -> Arc<ClientConfig> {
+    Arc::new(trusting(&[version], None))
+}
+
 fn connect(served: &Served, config: &Arc<ClientConfig>) -> RawClient {
     RawClient::secure(served.address, config, "a.test").unwrap()
 }
@@ -143,8 +147,7 @@ fn answers_requests_in_both_versions() {
     let host = Host::echo();
     let served = host.serve_tls(only(A), |_| {});
     for version in [&version::TLS12, &version::TLS13] {
-        let config = Arc::new(trusting(&[version], None));
-        let mut client = connect(&served, &config);
+        let mut client = connect(&served, &speaking(version));
         for target in ["/1", "/2"] {
             client.send(get(target));
             let (head, body) = client.response();
@@ -160,8 +163,7 @@ fn echoes_messages_of_every_size() {
     let host = Host::echo();
     let served = host.serve_tls(only(A), |_| {});
     for version in [&version::TLS12, &version::TLS13] {
-        let config = Arc::new(trusting(&[version], None));
-        let mut client = connect(&served, &config).upgrade();
+        let mut client = connect(&served, &speaking(version)).upgrade();
         for size in [0, 1, 125, 16_383, 16_384, 16_385, 65_536, 100_000, 1 << 20] {
             client.send(frame(2, &bytes(size)));
             let echoed = client.frame();
@@ -192,11 +194,20 @@ struct Loose {
 }
 
 impl Loose {
-    fn new(served: &Served, config: ClientConfig) -> Self {
+    fn new(served: &Served, config: Arc<ClientConfig>) -> Self {
         let name = "a.test".try_into().unwrap();
         Self {
             raw: RawClient::connect(served.address),
-            tls: ClientConnection::new(Arc::new(config), name).unwrap(),
+            tls: ClientConnection::new(config, name).unwrap(),
+        }
+    }
+
+    /// Goes on until the handshake is over for us. What ends it for the server is among the next `records`.
+    fn shake_hands(&mut self) {
+        let hello = self.records();
+        self.raw.stream.write_all(&hello).unwrap();
+        while self.tls.is_handshaking() {
+            self.read();
         }
     }
 
@@ -237,7 +248,7 @@ fn takes_records_byte_by_byte_and_handshakes_in_small_pieces() {
         let mut config = trusting(&[version], None);
         // A ClientHello in many records.
         config.max_fragment_size = Some(64);
-        let mut client = Loose::new(&served, config);
+        let mut client = Loose::new(&served, Arc::new(config));
         while client.tls.is_handshaking() {
             for byte in client.records() {
                 client.raw.stream.write_all(&[byte]).unwrap();
@@ -264,12 +275,8 @@ fn takes_records_byte_by_byte_and_handshakes_in_small_pieces() {
 fn takes_a_request_and_frames_in_one_segment_with_the_end_of_the_handshake() {
     let host = Host::echo();
     let served = host.serve_tls(only(A), |_| {});
-    let mut client = Loose::new(&served, trusting(&[&version::TLS13], None));
-    let hello = client.records();
-    client.raw.stream.write_all(&hello).unwrap();
-    while client.tls.is_handshaking() {
-        client.read();
-    }
+    let mut client = Loose::new(&served, speaking(&version::TLS13));
+    client.shake_hands();
     let mut rest = client.records();
     for part in [
         handshake("/", "").into_bytes(),
@@ -424,22 +431,17 @@ fn damaged_handshakes_and_records_reach(config: TlsConfig) {
     let served = host.serve_tls(config, |_| {});
     let mut random = Random::new(7);
     for round in 0..300 {
-        let mut client = Loose::new(&served, trusting(rustls::ALL_VERSIONS, None));
-        let deep = round % 3 == 0;
-        let mut records = client.records();
-        if deep {
+        let mut client = Loose::new(&served, any());
+        if round % 3 == 0 {
             // Behind the handshake.
-            client.raw.stream.write_all(&records).unwrap();
-            while client.tls.is_handshaking() {
-                client.read();
-            }
+            client.shake_hands();
             client
                 .tls
                 .writer()
                 .write_all(get("/never").as_bytes())
                 .unwrap();
-            records = client.records();
         }
+        let mut records = client.records();
         for _ in 0..=random.below(4) {
             let at = random.below(records.len());
             records[at] ^= 1 << random.below(8);
@@ -468,7 +470,7 @@ fn sessions_are_resumed() {
     let host = Host::echo();
     let served = host.serve_tls(only(A), |_| {});
     for version in [&version::TLS12, &version::TLS13] {
-        let config = Arc::new(trusting(&[version], None));
+        let config = speaking(version);
         for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
             let mut client = connect(&served, &config);
             client.send(get("/"));
@@ -716,12 +718,8 @@ fn a_refused_client_reads_why() {
         ..TlsMaterial::default()
     };
     let served = host.serve_tls(TlsConfig::new(material).unwrap(), |_| {});
-    let mut client = Loose::new(&served, trusting(&[&version::TLS13], None));
-    let hello = client.records();
-    client.raw.stream.write_all(&hello).unwrap();
-    while client.tls.is_handshaking() {
-        client.read();
-    }
+    let mut client = Loose::new(&served, speaking(&version::TLS13));
+    client.shake_hands();
     // The request is on the wire before the server has judged.
     client.tls.writer().write_all(&bytes(50_000)).unwrap();
     let rest = client.records();
@@ -759,8 +757,7 @@ fn versions_can_be_left_out() {
         };
         let served = host.serve_tls(TlsConfig::new(material).unwrap(), |_| {});
         for (version, works) in [(&version::TLS12, only_tls12), (&version::TLS13, only_tls13)] {
-            let config = Arc::new(trusting(&[version], None));
-            let client = RawClient::secure(served.address, &config, "a.test");
+            let client = RawClient::secure(served.address, &speaking(version), "a.test");
             assert_eq!(client.is_ok(), works, "{version:?}");
         }
         host.finish(&served);

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { noise } from "../support/deflate.js";
+import { DEDICATED, noise } from "../support/deflate.js";
 import { test } from "../support/test.js";
 import { gate, within } from "../support/wait.js";
 
@@ -127,16 +127,12 @@ function mixture(count) {
 /** @type {[string, any, any][]} */
 const AGREEMENTS = [
   ["shared contexts", true, {}],
-  ["contexts of their own", { compress: "dedicated", decompress: "dedicated" }, {}],
+  ["contexts of their own", DEDICATED, {}],
   ["small contexts", { compress: "8KB", decompress: "8KB" }, { clientMaxWindowBits: 12 }],
-  [
-    "windows the client bounds",
-    { compress: "dedicated", decompress: "dedicated" },
-    { serverMaxWindowBits: 10, clientMaxWindowBits: 9 },
-  ],
+  ["windows the client bounds", DEDICATED, { serverMaxWindowBits: 10, clientMaxWindowBits: 9 }],
   [
     "a client that asks for no context takeover",
-    { compress: "dedicated", decompress: "dedicated" },
+    DEDICATED,
     { serverNoContextTakeover: true, clientNoContextTakeover: true },
   ],
 ];

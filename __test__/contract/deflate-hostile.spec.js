@@ -3,7 +3,17 @@
 
 import assert from "node:assert/strict";
 import zlib from "node:zlib";
-import { COMPRESSED, noise, offering, Packer, pack, storedBlock, TAIL, unpack } from "../support/deflate.js";
+import {
+  COMPRESSED,
+  DEDICATED,
+  noise,
+  offering,
+  Packer,
+  pack,
+  storedBlock,
+  TAIL,
+  unpack,
+} from "../support/deflate.js";
 import { OPCODE } from "../support/raw-client.js";
 import { isBun } from "../support/subject.js";
 import { test } from "../support/test.js";
@@ -12,7 +22,6 @@ import { eventually, gate, within } from "../support/wait.js";
 /** @typedef {import("../support/harness.js").Fixture} Fixture */
 /** @typedef {import("../support/raw-client.js").RawClient} RawClient */
 
-const DEDICATED = { compress: "dedicated", decompress: "dedicated" };
 const INVALID = "1007 Received invalid compressed data";
 const NOT_UTF8 = "1007 Received invalid UTF-8";
 const TOO_BIG = "1009 Received too big message";

@@ -4,7 +4,17 @@
 
 import assert from "node:assert/strict";
 import zlib from "node:zlib";
-import { agreed, COMPRESSED, noise, offering, Packer, pack, Unpacker, unpack } from "../support/deflate.js";
+import {
+  agreed,
+  COMPRESSED,
+  DEDICATED,
+  noise,
+  offering,
+  Packer,
+  pack,
+  Unpacker,
+  unpack,
+} from "../support/deflate.js";
 import { OPCODE } from "../support/raw-client.js";
 import { runtime } from "../support/subject.js";
 import { test } from "../support/test.js";
@@ -14,7 +24,6 @@ import { eventually } from "../support/wait.js";
 /** @typedef {import("../support/raw-client.js").RawClient} RawClient */
 
 const LONG = "hello ".repeat(50);
-const DEDICATED = { compress: "dedicated", decompress: "dedicated" };
 
 /**
  * A pair that has agreed on compression.

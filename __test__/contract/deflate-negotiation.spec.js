@@ -2,7 +2,7 @@
 // `perMessageDeflate`: what it takes, and what is answered to which offer (semantics 11).
 
 import assert from "node:assert/strict";
-import { agreed, EXTENSION, offering, pack } from "../support/deflate.js";
+import { agreed, DEDICATED, inFull, offering, offeringLines, pack, shortened } from "../support/deflate.js";
 import { argumentTypeError } from "../support/errors.js";
 import { test } from "../support/test.js";
 
@@ -85,28 +85,8 @@ test("names the first wrong direction, and lets an exception of a getter through
 
 // Answers ---------------------------------------------------------------------------------------------------------
 
-/** Short forms, so that a row fits a line. @param {string | undefined} answer */
-function brief(answer) {
-  if (answer === undefined) return "-";
-  return answer
-    .replaceAll(EXTENSION, "pmd")
-    .replaceAll("client_no_context_takeover", "cnct")
-    .replaceAll("server_no_context_takeover", "snct")
-    .replaceAll("client_max_window_bits", "cmwb")
-    .replaceAll("server_max_window_bits", "smwb");
-}
-
-/** @param {string} offer */
-const long = (offer) =>
-  offer
-    .replaceAll("pmd", EXTENSION)
-    .replaceAll("cnct", "client_no_context_takeover")
-    .replaceAll("snct", "server_no_context_takeover")
-    .replaceAll("cmwb", "client_max_window_bits")
-    .replaceAll("smwb", "server_max_window_bits");
-
 /**
- * Compares what a server so set answers to each offer, a string for each line of the header.
+ * Compares what a server so set answers to each offer, a string for each line of the header. Names are short.
  *
  * @param {Fixture} t
  * @param {any} perMessageDeflate
@@ -116,17 +96,15 @@ async function assertAnswers(t, perMessageDeflate, rows) {
   const server = t.sockets({ perMessageDeflate });
   const answers = [];
   for (const [offer] of rows) {
-    const lines = [offer].flat().map(long);
-    const client = await t.connect(server, { headers: { "Sec-WebSocket-Extensions": lines } });
+    const client = await t.connect(server, offeringLines(...[offer].flat().map(inFull)));
     assert.equal(client.status, 101);
-    answers.push([offer, brief(agreed(client))]);
+    answers.push([offer, shortened(agreed(client))]);
     client.destroy();
   }
   assert.deepEqual(answers, rows);
 }
 
 const BOTH_SHARED = "pmd; cnct; snct";
-const DEDICATED = { compress: "dedicated", decompress: "dedicated" };
 
 for (const off of [
   undefined,
@@ -338,8 +316,8 @@ test("ignores blanks and tabs around separators", async (t) => {
 test("compares names without case", { differs: 16 }, async (t) => {
   const server = t.sockets({ perMessageDeflate: true });
   for (const offer of ["PerMessage-Deflate", "PERMESSAGE-DEFLATE; Client_Max_Window_Bits"]) {
-    const client = await t.connect(server, { headers: { "Sec-WebSocket-Extensions": offer } });
-    assert.equal(brief(agreed(client)), BOTH_SHARED);
+    const client = await t.connect(server, offeringLines(offer));
+    assert.equal(shortened(agreed(client)), BOTH_SHARED);
   }
 });
 
@@ -405,8 +383,8 @@ for (const [what, before, after, oldAnswer, oldFlags, newAnswer, newFlags] of RE
       ws.send(message, true);
     }
     server.publish("room", message);
-    assert.equal(brief(agreed(old)), oldAnswer);
-    assert.equal(brief(agreed(young)), newAnswer);
+    assert.equal(shortened(agreed(old)), oldAnswer);
+    assert.equal(shortened(agreed(young)), newAnswer);
     await old.received(3);
     await young.received(3);
     // What is sent follows the setting in force, as far as the socket's agreement allows.

@@ -9,6 +9,8 @@ export const EXTENSION = "permessage-deflate";
 export const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 /** RSV1: the message is compressed. */
 export const COMPRESSED = { rsv: 4 };
+/** `perMessageDeflate` with contexts of each socket's own. */
+export const DEDICATED = { compress: "dedicated", decompress: "dedicated" };
 
 /**
  * Options of `connect` and `pair` that offer the extension.
@@ -16,12 +18,37 @@ export const COMPRESSED = { rsv: 4 };
  * @param {string} [parameters]   each after "; "
  */
 export function offering(parameters = "") {
-  return { headers: { "Sec-WebSocket-Extensions": `${EXTENSION}${parameters && `; ${parameters}`}` } };
+  return offeringLines(`${EXTENSION}${parameters && `; ${parameters}`}`);
+}
+
+/** Options that send these lines of the header, whatever they say. @param {...string} lines */
+export function offeringLines(...lines) {
+  return { headers: { "Sec-WebSocket-Extensions": lines } };
 }
 
 /** What the server has agreed to. @param {import("./raw-client.js").RawClient} client */
 export function agreed(client) {
   return client.head?.header("Sec-WebSocket-Extensions");
+}
+
+/** Short forms of the names, so that an offer and its answer fit a line. */
+const SHORT = /** @type {const} */ ([
+  [EXTENSION, "pmd"],
+  ["client_no_context_takeover", "cnct"],
+  ["server_no_context_takeover", "snct"],
+  ["client_max_window_bits", "cmwb"],
+  ["server_max_window_bits", "smwb"],
+]);
+
+/** With short names; "-" when nothing was agreed on. @param {string | undefined} answer */
+export function shortened(answer) {
+  if (answer === undefined) return "-";
+  return SHORT.reduce((text, [long, short]) => text.replaceAll(long, short), answer);
+}
+
+/** With the names in full. @param {string} offer */
+export function inFull(offer) {
+  return SHORT.reduce((text, [long, short]) => text.replaceAll(short, long), offer);
 }
 
 /**

@@ -9,32 +9,51 @@
  * @property {"lower" | "higher"} better
  * @property {number} digits
  * @property {number} [scale] multiplies the reported figure
+ * @property {Metric} [part] the part of it that the JavaScript thread has
  */
 
+/**
+ * CPU time and rate of what a case counts.
+ *
+ * @param {string} one
+ * @param {string} axis what it is called on the chart's axis
+ * @returns {Record<"cpu" | "js" | "rate", Metric>}
+ */
+function perUnit(one, axis) {
+  const js = /** @satisfies {Metric} */ ({
+    key: `js_us_per_${one}`,
+    label: `JS thread µs/${one}`,
+    axis: `JavaScript thread's time per ${axis}, µs`,
+    better: "lower",
+    digits: 3,
+  });
+  return {
+    js,
+    cpu: {
+      key: `cpu_us_per_${one}`,
+      label: `CPU µs/${one}`,
+      axis: `CPU time per ${axis}, µs`,
+      better: "lower",
+      digits: 3,
+      part: js,
+    },
+    rate: {
+      key: `${one}s_per_s`,
+      label: `thousand ${one}s/s`,
+      axis: `thousand ${one}s per second`,
+      better: "higher",
+      digits: 1,
+      scale: 1e-3,
+    },
+  };
+}
+
+const message = perUnit("message", "message delivered");
+const request = perUnit("request", "request");
+const upgrade = perUnit("upgrade", "upgrade");
+
 /** @satisfies {Record<string, Metric>} */
-export const metrics = {
-  cpu: {
-    key: "cpu_us_per_message",
-    label: "CPU µs/message",
-    axis: "CPU time per message delivered, µs",
-    better: "lower",
-    digits: 3,
-  },
-  js: {
-    key: "js_us_per_message",
-    label: "JS thread µs/message",
-    axis: "JavaScript thread's time per message, µs",
-    better: "lower",
-    digits: 3,
-  },
-  rate: {
-    key: "messages_per_s",
-    label: "thousand messages/s",
-    axis: "thousand messages per second",
-    better: "higher",
-    digits: 1,
-    scale: 1e-3,
-  },
+const metrics = {
   p50: { key: "p50_us", label: "p50 µs", axis: "median latency, µs", better: "lower", digits: 1 },
   p99: { key: "p99_us", label: "p99 µs", axis: "99th percentile of latency, µs", better: "lower", digits: 0 },
   pongP50: { key: "p50_us", label: "p50 ms", axis: "median, ms", better: "lower", digits: 3, scale: 1e-3 },
@@ -72,13 +91,17 @@ export const metrics = {
  * @property {string[]} [quick] arguments that take their place with --quick
  * @property {string[]} [server] arguments of the server
  * @property {string[]} [only] the servers that can do it, where not all can
+ * @property {string} [base] the server that ratios refer to, where it is not the usual one
  * @property {boolean} [free] neither side is bound to a core, and the load sleeps while it waits
  * @property {number} [seconds] measured time, when it is not the usual one
  * @property {Metric[]} metrics the first is the one that charts and summaries show
  */
 
-const { cpu, js, rate, p50, p99, pongP50, pongP99, pongMax, bytes, connects, idleCpu } = metrics;
+const { p50, p99, pongP50, pongP99, pongMax, bytes, connects, idleCpu } = metrics;
+const { cpu, js, rate } = message;
 const messages = [cpu, js, rate, p50, p99];
+const requests = [request.rate, request.cpu, request.js, p50, p99];
+const upgrades = [upgrade.cpu, upgrade.js, upgrade.rate, p50, p99];
 
 /** Servers with Bun's interface. */
 const bunStyle = ["ferrows-node", "ferrows-deno", "bun"];
@@ -152,6 +175,30 @@ export const cases = [
     metrics: [rate, cpu, js, p50, p99],
   },
   {
+    id: "http-hello",
+    title: "HTTP: 64 connections, a handler answers Hello World",
+    load: ["http", "--connections", "64"],
+    server: ["--http", "handler"],
+    only: [...bunStyle, "ferrows-node-platform", "node-http", "deno"],
+    base: "node-http",
+    metrics: requests,
+  },
+  {
+    id: "http-static",
+    title: "HTTP: 64 connections, a static route of Hello World",
+    load: ["http", "--connections", "64", "--path", "/static"],
+    server: ["--http", "static"],
+    only: [...bunStyle, "node-http", "deno"],
+    base: "node-http",
+    metrics: requests,
+  },
+  {
+    id: "upgrades",
+    title: "Upgrades: 64 connections at a time open and end",
+    load: ["upgrade", "--connections", "64"],
+    metrics: upgrades,
+  },
+  {
     id: "idle",
     title: "Idle connections",
     load: ["idle", "--connections", "10000"],
@@ -178,12 +225,20 @@ export const cases = [
   },
 ];
 
-/** Cases of `npm run bench -- --smoke`: each part of the generator once, as short as it can be. */
-export const smokeCases = [
-  ["echo", "--connections", "4"],
-  ["echo", "--connections", "2", "--size", "70000", "--depth", "4", "--binary"],
-  ["fanout", "--connections", "8", "--publishers", "4"],
-  ["idle", "--connections", "50"],
-  ["ping"],
-  ["echo", "--connections", "4", "--tls"],
+/**
+ * The load of `npm run bench -- --smoke`: each part of the generator once, as short as it can be, in the place of that
+ * of a case. Those that want the same server follow each other.
+ *
+ * @type {{ of: string, load: string[] }[]}
+ */
+export const smokeLoads = [
+  { of: "echo", load: ["echo", "--connections", "4"] },
+  { of: "echo", load: ["echo", "--connections", "2", "--size", "70000", "--depth", "4", "--binary"] },
+  { of: "fanout", load: ["fanout", "--connections", "8", "--publishers", "4"] },
+  { of: "upgrades", load: ["upgrade", "--connections", "4"] },
+  { of: "idle", load: ["idle", "--connections", "50"] },
+  { of: "echo", load: ["ping"] },
+  { of: "http-hello", load: ["http", "--connections", "4"] },
+  { of: "http-static", load: ["http", "--connections", "4", "--path", "/static"] },
+  { of: "echo-tls", load: ["echo", "--connections", "4", "--tls"] },
 ];

@@ -1,6 +1,6 @@
 // @ts-check
 // Results as an SVG chart: one panel of bars per case, in light and dark colours as the reader's system prefers.
-import { cases, metrics } from "./cases.js";
+import { cases } from "./cases.js";
 import { format } from "./markdown.js";
 
 const WIDTH = 960;
@@ -8,7 +8,7 @@ const MARGIN = 24;
 const GAP = 36;
 const COLUMNS = 2;
 const PANEL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS;
-const NAMES = 156;
+const NAMES = 164;
 const VALUES = 52;
 const BAR = 15;
 const STEP = 22;
@@ -108,7 +108,7 @@ function panel(result, results, left, top) {
       continue;
     }
     const width = along(values[index]);
-    const js = primary === metrics.cpu ? row.figures[metrics.js.key]?.median : undefined;
+    const js = primary.part && row.figures[primary.part.key]?.median;
     const dark = js === undefined ? width : Math.min(width, along(js * scale));
     if (dark < width) parts.push(element("rect", { class: colour, x: zero, y, width, height: BAR }));
     parts.push(element("rect", { class: `${colour}-js`, x: zero, y, width: dark, height: BAR }));
@@ -119,7 +119,7 @@ function panel(result, results, left, top) {
 
 /** @param {import("./markdown.js").Results} results */
 export function chart(results) {
-  const { machine, settings, base } = results;
+  const { machine, settings } = results;
   const height = (/** @type {import("./summary.js").CaseResult} */ result) =>
     PANEL_HEAD + result.rows.length * STEP + PANEL_FOOT;
   const panels = [];
@@ -130,7 +130,7 @@ export function chart(results) {
     top += Math.max(...row.map(height)) + 18;
   }
 
-  const title = "ferrows and other WebSocket servers, side by side";
+  const title = "ferrows and other servers, side by side";
   const machineText = `${results.date.slice(0, 10)}, ${machine.cpu}, ${machine.cores} cores; median of ${settings.rounds} round${settings.rounds === 1 ? "" : "s"}`;
   const description = results.cases.map((result) => {
     const kase = /** @type {import("./cases.js").Case} */ (cases.find(({ id }) => id === result.id));
@@ -150,14 +150,13 @@ export function chart(results) {
     label(MARGIN + 431, 68, "CPU panels: all other threads", { class: "quiet" }),
   ];
   const total = top + 4;
-  const baseTitle = results.servers[base]?.title ?? base;
   const children = [
     element("title", { id: "chart-title" }, escapeXml(title)),
     element("desc", { id: "chart-description" }, escapeXml(`${machineText}. ${description.join(" ")}`)),
     `<style>${STYLE}\n</style>`,
     element("rect", { class: "background", x: 0, y: 0, width: WIDTH, height: total }),
     label(MARGIN, 30, title, { class: "title" }),
-    label(MARGIN, 48, `${machineText}; ratios to ${baseTitle} are in the table`, { class: "quiet" }),
+    label(MARGIN, 48, `${machineText}; ratios are in the table`, { class: "quiet" }),
     ...legend,
     ...panels,
   ];

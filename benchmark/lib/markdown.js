@@ -1,12 +1,11 @@
 // @ts-check
 // Results as Markdown.
-import { cases, metrics } from "./cases.js";
+import { cases } from "./cases.js";
 
 /** @typedef {import("./summary.js").CaseResult} CaseResult */
 /**
  * @typedef {object} Results
  * @property {string} date
- * @property {string} base
  * @property {Record<string, any>} machine
  * @property {Record<string, any>} settings
  * @property {Record<string, { title: string, ours: boolean, versions: Record<string, string> }>} servers
@@ -57,7 +56,8 @@ export function caseTable(result, results) {
       ? "\n\nThe two cores were far from each other in some rounds, or busy with other programs: do not quote these figures."
       : "";
   const bound = kase.free || !results.settings.cores ? "cores free" : "server and load on one core each";
-  return `### ${result.title}\n\n${bound}\n\n${table(heading, rows)}${warning}`;
+  const ratio = `× is the ratio to ${titleOf(results, result.base)}`;
+  return `### ${result.title}\n\n${bound}; ${ratio}\n\n${table(heading, rows)}${warning}`;
 }
 
 /** One line per case, ratios only. @param {Results} results */
@@ -69,19 +69,19 @@ function overview(results) {
       const figures = result.rows.find((row) => row.server === id)?.figures ?? {};
       const ratio = figures[primary.key]?.ratio;
       if (ratio === undefined) return "–";
-      const js = primary === metrics.cpu ? figures[metrics.js.key] : undefined;
-      const cpu = figures[metrics.cpu.key];
-      if (!js || !cpu) return ratio.toFixed(2);
-      return `${ratio.toFixed(2)} (${((js.median / cpu.median) * ratio).toFixed(2)})`;
+      const part = primary.part && figures[primary.part.key];
+      if (!part) return ratio.toFixed(2);
+      return `${ratio.toFixed(2)} (${((part.median / figures[primary.key].median) * ratio).toFixed(2)})`;
     });
-    return [result.title, `${primary.label}, ${primary.better} is better`, ...cells];
+    const figure = `${primary.label}, ${primary.better} is better`;
+    return [result.title, figure, titleOf(results, result.base), ...cells];
   });
-  return table(["case", "figure", ...ids.map((id) => titleOf(results, id))], rows);
+  return table(["case", "figure", "ratio to", ...ids.map((id) => titleOf(results, id))], rows);
 }
 
 /** @param {Results} results */
 export function report(results) {
-  const { machine, settings, servers, base } = results;
+  const { machine, settings, servers } = results;
   const versions = Object.values(servers).map(({ title, versions }) => {
     const parts = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
     return [title, parts.join(", ")];
@@ -94,11 +94,11 @@ export function report(results) {
     `${results.date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; ${place}; median of ${settings.rounds} round${settings.rounds === 1 ? "" : "s"} of ${settings.seconds} s.`,
     ...(settings.quick ? ["A quick run, to see that the benchmark works: do not quote these figures."] : []),
     "How this is measured and how to read it: [benchmark/README.md](../README.md).",
-    `## Ratios to ${titleOf(results, base)}`,
+    "## Ratios",
     "In parentheses: the part of it that the JavaScript thread spends.",
     overview(results),
     "## Figures",
-    `× is the ratio to ${titleOf(results, base)}; ± is the spread of the first figure over the rounds.`,
+    "± is the spread of the first figure over the rounds.",
     ...results.cases.map((result) => caseTable(result, results)),
     "## Versions",
     table(["server", "made of"], versions),

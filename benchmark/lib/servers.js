@@ -16,7 +16,9 @@ const START_LIMIT_MS = 15_000;
  * @property {boolean} ours
  * @property {string} script
  * @property {"node" | "bun" | "deno"} runtime
+ * @property {string[]} [args] of the script
  * @property {string[]} needs packages besides the runtime's
+ * @property {string[]} [cases] those it takes part in, where not in all that it can do
  */
 
 /** @type {ServerKind[]} */
@@ -37,6 +39,16 @@ export const servers = [
     runtime: "deno",
     needs: [],
   },
+  {
+    id: "ferrows-node-platform",
+    title: "ferrows, Node's Response",
+    ours: true,
+    script: "ferrows.js",
+    args: ["--platform-response"],
+    runtime: "node",
+    needs: [],
+    cases: ["http-hello"],
+  },
   { id: "bun", title: "Bun", ours: false, script: "bun.js", runtime: "bun", needs: [] },
   {
     id: "uws",
@@ -55,7 +67,20 @@ export const servers = [
     needs: ["ws", "bufferutil"],
   },
   { id: "deno", title: "Deno", ours: false, script: "deno.js", runtime: "deno", needs: [] },
+  {
+    id: "node-http",
+    title: "node:http",
+    ours: false,
+    script: "node-http.js",
+    runtime: "node",
+    needs: [],
+    cases: ["http-hello", "http-static"],
+  },
 ];
+
+/** @param {ServerKind} server @param {import("./cases.js").Case} kase */
+export const takesPart = (server, kase) =>
+  (kase.only?.includes(server.id) ?? true) && (server.cases?.includes(kase.id) ?? true);
 
 /** Where the compared packages and runtimes are. */
 export class Peers {
@@ -88,7 +113,7 @@ export class Peers {
   /** @param {ServerKind} server @returns {string[]} */
   command(server) {
     const script = path.join(here, "servers", server.script);
-    const own = ["--peers", this.folder];
+    const own = ["--peers", this.folder, ...(server.args ?? [])];
     switch (server.runtime) {
       case "node":
         return [process.execPath, script, ...own];

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {object} Round
- * @property {boolean} near whether the two cores shared a cache before and after
+ * @property {boolean} near whether the two cores shared a cache before and after, and nobody else used them much
  * @property {Record<string, any>} report of the load generator
  */
 /**
@@ -23,6 +23,7 @@
  * @typedef {object} CaseResult
  * @property {string} id
  * @property {string} title
+ * @property {string} base the server that ratios refer to
  * @property {"near" | "far"} state "far": the rounds were not all made in the machine's good state
  * @property {Row[]} rows
  */
@@ -65,5 +66,5 @@ export function summarise(kase, measured, base) {
       if (divisor !== undefined && divisor > 0) figure.ratio = figure.median / divisor;
     }
   }
-  return { id: kase.id, title: kase.title, state, rows };
+  return { id: kase.id, title: kase.title, base, state, rows };
 }

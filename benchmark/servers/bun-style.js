@@ -1,15 +1,14 @@
 // @ts-check
-import { ready, tls, work } from "./options.js";
+import { HELLO, http, ready, tls, work } from "./options.js";
 
 /**
  * The application for any `serve` with Bun's interface.
+ *
  * @param {(options: any) => any} serve
+ * @param {typeof globalThis.Response} Response the kind that handlers and routes answer with
  */
-export function start(serve) {
-  const server = serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    tls,
+export function start(serve, Response) {
+  const webSocket = {
     /** @param {Request} request @param {any} server */
     fetch(request, server) {
       const { pathname } = new URL(request.url);
@@ -31,6 +30,15 @@ export function start(serve) {
         else ws.send(message);
       },
     },
-  });
+  };
+  const applications = {
+    none: webSocket,
+    handler: { fetch: () => new Response(HELLO) },
+    static: {
+      routes: { "/static": new Response(HELLO) },
+      fetch: () => new Response("Not found\n", { status: 404 }),
+    },
+  };
+  const server = serve({ hostname: "127.0.0.1", port: 0, tls, ...applications[http] });
   ready(server.port);
 }

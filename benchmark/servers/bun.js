@@ -3,4 +3,4 @@
 import { start } from "./bun-style.js";
 
 // @ts-expect-error Bun is a global of Bun
-start(Bun.serve);
+start(Bun.serve, Response);

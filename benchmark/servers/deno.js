@@ -1,11 +1,28 @@
 // @ts-check
-// Deno's own server.
-import { ready, work } from "./options.js";
+// Deno's own server. It has no static routes: with --http every request is answered by the handler.
+import { HELLO, http, ready, work } from "./options.js";
 
 /** @type {any} */
 const { Deno } = globalThis;
 /** @type {Set<WebSocket>} */
 const room = new Set();
+
+/** @param {Request} request */
+function upgrade(request) {
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  socket.binaryType = "arraybuffer";
+  const inRoom = new URL(request.url).pathname === "/room";
+  if (inRoom) {
+    socket.onopen = () => room.add(socket);
+    socket.onclose = () => room.delete(socket);
+  }
+  socket.onmessage = (/** @type {MessageEvent} */ event) => {
+    work();
+    if (!inRoom) socket.send(event.data);
+    else for (const member of room) member.send(event.data);
+  };
+  return response;
+}
 
 Deno.serve(
   {
@@ -13,19 +30,5 @@ Deno.serve(
     port: 0,
     onListen: (/** @type {{ port: number }} */ address) => ready(address.port),
   },
-  (/** @type {Request} */ request) => {
-    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
-    socket.binaryType = "arraybuffer";
-    const inRoom = new URL(request.url).pathname === "/room";
-    if (inRoom) {
-      socket.onopen = () => room.add(socket);
-      socket.onclose = () => room.delete(socket);
-    }
-    socket.onmessage = (/** @type {MessageEvent} */ event) => {
-      work();
-      if (!inRoom) socket.send(event.data);
-      else for (const member of room) member.send(event.data);
-    };
-    return response;
-  },
+  http === "none" ? upgrade : () => new Response(HELLO),
 );

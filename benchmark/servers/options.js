@@ -5,6 +5,8 @@
 //   --work US    each message handler computes for about US microseconds, as an application's own code would
 //   --tls        speaks TLS; only servers with Bun's interface know it
 //   --block      the JavaScript thread is busy for 200 of every 250 ms
+//   --http KIND  no WebSockets: a handler answers Hello World (KIND handler), or a static route /static (KIND static);
+//                only the servers of the HTTP cases know it
 //
 // A server listens on a free port of 127.0.0.1 and prints {"port":N} when it is ready. /echo answers each message
 // with itself; on /room each message goes to every connection of the room, the sender included. No compression, no
@@ -37,6 +39,10 @@ export const tls = process.argv.includes("--tls")
 function certificate(name) {
   return readFileSync(new URL(`../../__test__/support/certificates/${name}`, import.meta.url), "utf8");
 }
+
+/** Who answers HTTP requests; "none": they are to be upgraded. */
+export const http = /** @type {"none" | "handler" | "static"} */ (value("http") ?? "none");
+export const HELLO = "Hello World";
 
 /** The application's own work for one message. */
 export const work = microseconds > 0 ? () => computeFor(microseconds / 1000) : () => {};

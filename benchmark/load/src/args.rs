@@ -9,8 +9,10 @@ use crate::payload;
 pub enum Mode {
     Echo,
     Fanout,
+    Http,
     Idle,
     Ping,
+    Upgrade,
     Distance,
 }
 
@@ -22,10 +24,12 @@ pub struct Args {
     pub pid: Option<u32>,
     pub connections: usize,
     pub publishers: usize,
+    pub body: String,
     pub size: usize,
     pub depth: usize,
     pub binary: bool,
     pub seconds: Duration,
+    pub limit: u64,
     pub warm_up: Duration,
     pub interval: Duration,
     pub spin: bool,
@@ -47,8 +51,10 @@ impl Args {
         let mode = match words.next().as_deref() {
             Some("echo") => Mode::Echo,
             Some("fanout") => Mode::Fanout,
+            Some("http") => Mode::Http,
             Some("idle") => Mode::Idle,
             Some("ping") => Mode::Ping,
+            Some("upgrade") => Mode::Upgrade,
             Some("distance") => Mode::Distance,
             None | Some("help" | "--help" | "-h") => return Ok(None),
             Some(other) => return Err(format!("unknown mode {other}")),
@@ -63,10 +69,16 @@ impl Args {
             pid: None,
             connections: 64,
             publishers: 0,
+            body: String::from("Hello World"),
             size: 20,
             depth: 1,
             binary: false,
             seconds: Duration::from_secs(1),
+            limit: match mode {
+                // Fewer than there are ports, lest something keeps them busy after all.
+                Mode::Upgrade => 20_000,
+                _ => u64::MAX,
+            },
             warm_up: Duration::from_millis(400),
             interval: Duration::from_millis(5),
             spin: false,
@@ -81,9 +93,11 @@ impl Args {
                 "--pid" => args.pid = Some(number(&name, &value()?)?),
                 "--connections" => args.connections = number(&name, &value()?)?,
                 "--publishers" => publishers = Some(number(&name, &value()?)?),
+                "--body" => args.body = value()?,
                 "--size" => args.size = number(&name, &value()?)?,
                 "--depth" => args.depth = number(&name, &value()?)?,
                 "--seconds" => args.seconds = seconds(&name, &value()?)?,
+                "--limit" => args.limit = number(&name, &value()?)?,
                 "--warm-up" => args.warm_up = seconds(&name, &value()?)?,
                 "--interval" => args.interval = Duration::from_millis(number(&name, &value()?)?),
                 "--binary" => args.binary = true,
@@ -105,10 +119,10 @@ impl Args {
             None if mode == Mode::Distance => 0,
             None => return Err("--port is required".into()),
         };
-        let default_path = if mode == Mode::Fanout {
-            "/room"
-        } else {
-            "/echo"
+        let default_path = match mode {
+            Mode::Fanout => "/room",
+            Mode::Http => "/",
+            _ => "/echo",
         };
         args.path = path.unwrap_or_else(|| default_path.into());
         args.publishers = publishers.unwrap_or(args.connections);
@@ -139,6 +153,12 @@ impl Args {
         }
         if self.depth == 0 || self.depth > 4096 {
             return Err("--depth must be from 1 to 4096".into());
+        }
+        if self.mode == Mode::Upgrade && self.tls {
+            return Err("upgrade does not speak TLS".into());
+        }
+        if self.limit == 0 {
+            return Err("--limit must not be 0".into());
         }
         if self.interval.is_zero() {
             return Err("--interval must not be 0".into());
@@ -171,6 +191,7 @@ mod tests {
         let args = parse("fanout --port 1 --connections 8").unwrap().unwrap();
         assert_eq!((args.path.as_str(), args.publishers), ("/room", 8));
         assert_eq!(parse("echo --port 1").unwrap().unwrap().path, "/echo");
+        assert_eq!(parse("http --port 1").unwrap().unwrap().path, "/");
     }
 
     #[test]
@@ -181,6 +202,8 @@ mod tests {
             "echo --port x",
             "echo --port 1 --size 3",
             "fanout --port 1 --publishers 0",
+            "upgrade --port 1 --tls",
+            "upgrade --port 1 --limit 0",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -1,7 +1,7 @@
 //! One client connection: blocking while it opens and closes, non-blocking in between.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
@@ -10,6 +10,7 @@ use crate::args::Target;
 use crate::error::{Error, Result, io};
 use crate::frame::{self, Frame};
 use crate::handshake;
+use crate::system;
 use crate::wire::Wire;
 
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +36,14 @@ impl Random {
 
     pub fn mask_key(&mut self) -> [u8; 4] {
         ((self.next() >> 32) as u32).to_ne_bytes()
+    }
+
+    /// For an opening handshake.
+    pub fn nonce(&mut self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.next().to_ne_bytes());
+        nonce[8..].copy_from_slice(&self.next().to_ne_bytes());
+        nonce
     }
 }
 
@@ -77,13 +86,13 @@ pub struct Client {
     out_pos: usize,
 }
 
-/// A connection that has sent its request.
+/// A connection that has sent its opening handshake.
 struct Opening {
     wire: Wire<TcpStream>,
     accept: String,
 }
 
-/// Opens connections, a few dozen handshakes at a time, in order.
+/// Opens WebSocket connections, a few dozen handshakes at a time, in order.
 pub fn open(count: usize, target: Target<'_>, random: &mut Random) -> Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
@@ -98,18 +107,26 @@ pub fn open(count: usize, target: Target<'_>, random: &mut Random) -> Result<Vec
     Ok(clients)
 }
 
+/// Opens connections on which nothing has been sent yet.
+pub fn connect(count: usize, target: Target<'_>) -> Result<Vec<Client>> {
+    (0..count)
+        .map(|_| Client::new(dial(target)?, Inbox::default()))
+        .collect()
+}
+
+fn dial(Target { port, tls, .. }: Target<'_>) -> Result<Wire<TcpStream>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
+    stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
+    stream
+        .set_read_timeout(Some(OPENING_TIMEOUT))
+        .map_err(io("read timeout"))?;
+    Wire::open(stream, tls).map_err(io("the TLS handshake"))
+}
+
 impl Opening {
-    fn start(Target { port, path, tls }: Target<'_>, random: &mut Random) -> Result<Self> {
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&random.next().to_ne_bytes());
-        nonce[8..].copy_from_slice(&random.next().to_ne_bytes());
-        let (request, accept) = handshake::request(path, port, nonce);
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(io("connecting"))?;
-        stream.set_nodelay(true).map_err(io("TCP_NODELAY"))?;
-        stream
-            .set_read_timeout(Some(OPENING_TIMEOUT))
-            .map_err(io("read timeout"))?;
-        let mut wire = Wire::open(stream, tls).map_err(io("the TLS handshake"))?;
+    fn start(target: Target<'_>, random: &mut Random) -> Result<Self> {
+        let (request, accept) = handshake::request(target.path, target.port, random.nonce());
+        let mut wire = dial(target)?;
         wire.write_all(request.as_bytes())
             .map_err(io("sending the handshake"))?;
         Ok(Self { wire, accept })
@@ -133,20 +150,36 @@ impl Opening {
                 break;
             }
         }
-        self.wire
-            .stream
+        Client::new(self.wire, inbox)
+    }
+}
+
+impl Client {
+    fn new(wire: Wire<TcpStream>, inbox: Inbox) -> Result<Self> {
+        wire.stream
             .set_nonblocking(true)
             .map_err(io("non-blocking mode"))?;
-        Ok(Client {
-            wire: self.wire.map(mio::net::TcpStream::from_std),
+        Ok(Self {
+            wire: wire.map(mio::net::TcpStream::from_std),
             inbox,
             out: Vec::new(),
             out_pos: 0,
         })
     }
-}
 
-impl Client {
+    /// A connection that is still to be made: what is in `out` leaves once it stands. It ends with a reset.
+    pub fn connecting(port: u16) -> Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let stream = mio::net::TcpStream::connect(address).map_err(io("connecting"))?;
+        system::reset_when_closed(&stream).map_err(io("SO_LINGER"))?;
+        Ok(Self {
+            wire: Wire::plain(stream),
+            inbox: Inbox::default(),
+            out: Vec::new(),
+            out_pos: 0,
+        })
+    }
+
     pub fn register(&mut self, registry: &Registry, index: usize) -> Result<()> {
         registry
             .register(
@@ -162,7 +195,7 @@ impl Client {
         while self.out_pos < self.out.len() {
             match self.wire.write(&self.out[self.out_pos..]) {
                 Ok(count) => self.out_pos += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_for_later(&error) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(io("writing")(error)),
             }
@@ -170,7 +203,7 @@ impl Client {
         self.out.clear();
         self.out_pos = 0;
         match self.wire.flush() {
-            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(io("writing")(error)),
+            Err(error) if !is_for_later(&error) => Err(io("writing")(error)),
             _ => Ok(()),
         }
     }
@@ -187,7 +220,7 @@ impl Client {
                 // With TLS, bytes may be left above the socket.
                 Ok(count == room || cfg!(not(unix)) || self.wire.is_secure())
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_for_later(&error) => Ok(false),
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(io("reading")(error)),
         }
@@ -224,6 +257,21 @@ impl Client {
         Ok(())
     }
 
+    /// Calls `read` with what has been received, the output buffer beside it, as long as there is something and `read`
+    /// says how much of it is done with.
+    pub fn consume(
+        &mut self,
+        mut read: impl FnMut(&[u8], &mut Vec<u8>) -> Result<Option<usize>>,
+    ) -> Result<()> {
+        while !self.inbox.filled().is_empty() {
+            match read(self.inbox.filled(), &mut self.out)? {
+                Some(len) => self.inbox.start += len,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     fn into_blocking(self) -> Result<(Wire<TcpStream>, Inbox)> {
         let wire = self.wire.map(TcpStream::from);
         let stream = &wire.stream;
@@ -233,6 +281,14 @@ impl Client {
             .map_err(io("read timeout"))?;
         Ok((wire, self.inbox))
     }
+}
+
+/// Some systems say "not connected", not "would block", while a connection is being made.
+fn is_for_later(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::NotConnected
+    )
 }
 
 /// The closing handshake on every connection; returns how many servers' answers were as RFC 6455 section 7 wants them:

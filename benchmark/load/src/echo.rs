@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::args::Args;
-use crate::client::{Client, Random};
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::frame;
 use crate::payload::Payload;
 use crate::report::Report;
-use crate::run::{self, Case, Tally};
+use crate::run::{self, Case, Context, Names};
 
 struct Echo {
     payload: Payload,
@@ -42,16 +42,18 @@ pub fn run(args: &Args) -> Result<Report> {
             })
             .collect(),
     };
-    run::run(args, &mut case, "echo")
+    run::run(args, &mut case)
 }
 
 impl Case for Echo {
-    fn begin(
-        &mut self,
-        clients: &mut [Client],
-        tally: &mut Tally,
-        random: &mut Random,
-    ) -> Result<()> {
+    const NAMES: Names = Names::of_messages("echo");
+
+    fn size(&self) -> usize {
+        self.payload.size()
+    }
+
+    fn begin(&mut self, clients: &mut [Client], context: &mut Context) -> Result<()> {
+        let Context { tally, random, .. } = context;
         for (index, client) in clients.iter_mut().enumerate() {
             let state = &mut self.states[index];
             for slot in 0..self.depth {
@@ -73,13 +75,8 @@ impl Case for Echo {
         Ok(())
     }
 
-    fn received(
-        &mut self,
-        index: usize,
-        client: &mut Client,
-        tally: &mut Tally,
-        random: &mut Random,
-    ) -> Result<()> {
+    fn received(&mut self, index: usize, client: &mut Client, context: &mut Context) -> Result<()> {
+        let Context { tally, random, .. } = context;
         let Self {
             payload,
             opcode,

@@ -12,7 +12,7 @@ pub enum Error {
     },
     /// The server answered something that the protocol, or the case being measured, does not allow.
     Server(String),
-    /// Nothing arrived for a long time while messages were outstanding.
+    /// Nothing arrived for a long time while something was outstanding.
     Stalled { outstanding: u64 },
     /// The machine cannot do what was asked.
     Unsupported(&'static str),
@@ -26,7 +26,7 @@ impl fmt::Display for Error {
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
             Self::Server(what) => write!(f, "server: {what}"),
             Self::Stalled { outstanding } => {
-                write!(f, "server: stalled with {outstanding} messages outstanding")
+                write!(f, "server: stalled with {outstanding} outstanding")
             }
             Self::Unsupported(what) => f.write_str(what),
         }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::args::Args;
-use crate::client::{Client, Random};
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::frame;
 use crate::payload::Payload;
 use crate::report::Report;
-use crate::run::{self, Case, Tally};
+use crate::run::{self, Case, Context, Names};
 
 struct Fanout {
     payload: Payload,
@@ -33,16 +33,18 @@ pub fn run(args: &Args) -> Result<Report> {
         expected: vec![0; args.connections * args.publishers],
         sent_at: vec![Instant::now(); args.publishers],
     };
-    Ok(run::run(args, &mut case, "fanout")?.count("publishers", args.publishers as u64))
+    Ok(run::run(args, &mut case)?.count("publishers", args.publishers as u64))
 }
 
 impl Case for Fanout {
-    fn begin(
-        &mut self,
-        clients: &mut [Client],
-        tally: &mut Tally,
-        random: &mut Random,
-    ) -> Result<()> {
+    const NAMES: Names = Names::of_messages("fanout");
+
+    fn size(&self) -> usize {
+        self.payload.size()
+    }
+
+    fn begin(&mut self, clients: &mut [Client], context: &mut Context) -> Result<()> {
+        let Context { tally, random, .. } = context;
         for (index, client) in clients.iter_mut().take(self.publishers).enumerate() {
             frame::write_masked(
                 &mut client.out,
@@ -60,13 +62,8 @@ impl Case for Fanout {
         Ok(())
     }
 
-    fn received(
-        &mut self,
-        index: usize,
-        client: &mut Client,
-        tally: &mut Tally,
-        random: &mut Random,
-    ) -> Result<()> {
+    fn received(&mut self, index: usize, client: &mut Client, context: &mut Context) -> Result<()> {
+        let Context { tally, random, .. } = context;
         let Self {
             payload,
             opcode,

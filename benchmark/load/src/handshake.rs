@@ -1,14 +1,14 @@
 //! The opening handshake, client side: the request, and a strict reading of the answer.
 
 use crate::error::{Error, Result};
+use crate::head::Head;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-const MAX_HEAD: usize = 16 * 1024;
 
 /// The bytes of a request for `path`, and the accept value that its answer must carry.
 pub fn request(path: &str, port: u16, nonce: [u8; 16]) -> (String, String) {
     let key = base64(&nonce);
-    let accept = base64(&sha1(&[key.as_bytes(), GUID].concat()));
+    let accept = accept_of(&key);
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -16,51 +16,39 @@ pub fn request(path: &str, port: u16, nonce: [u8; 16]) -> (String, String) {
     (request, accept)
 }
 
+/// RFC 6455, section 4.2.2.
+pub fn accept_of(key: &str) -> String {
+    base64(&sha1(&[key.as_bytes(), GUID].concat()))
+}
+
 /// Length of the response head at the front of `input`, `None` while it is incomplete.
 pub fn check_response(input: &[u8], accept: &str) -> Result<Option<usize>> {
-    let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") else {
-        if input.len() > MAX_HEAD {
-            return Err(Error::Server("endless response head".into()));
-        }
+    let Some(head) = Head::read(input)? else {
         return Ok(None);
     };
-    let head = std::str::from_utf8(&input[..end])
-        .map_err(|_| Error::Server("response head is not text".into()))?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().unwrap_or_default();
-    if !status.starts_with("HTTP/1.1 101") {
+    if !head.status.starts_with("HTTP/1.1 101") {
         return Err(Error::Server(format!(
-            "answered the handshake with {status:?}"
+            "answered the handshake with {:?}",
+            head.status
         )));
     }
-    let headers: Vec<(&str, &str)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name, value.trim()))
-        .collect();
-    let all = |wanted: &str| -> Vec<&str> {
-        headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| *value)
-            .collect()
-    };
-    if !matches!(all("upgrade")[..], [value] if value.eq_ignore_ascii_case("websocket")) {
+    let upgrade = head.only("upgrade");
+    if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return Err(Error::Server("101 without Upgrade: websocket".into()));
     }
-    let connection = all("connection");
-    let mut tokens = connection.iter().flat_map(|value| value.split(','));
+    let mut tokens = head.all("connection").flat_map(|value| value.split(','));
     if !tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade")) {
         return Err(Error::Server("101 without Connection: Upgrade".into()));
     }
-    if all("sec-websocket-accept") != [accept] {
+    if head.only("sec-websocket-accept") != Some(accept) {
         return Err(Error::Server("wrong Sec-WebSocket-Accept".into()));
     }
     for unasked in ["sec-websocket-extensions", "sec-websocket-protocol"] {
-        if !all(unasked).is_empty() {
+        if head.has(unasked) {
             return Err(Error::Server(format!("{unasked} without being asked")));
         }
     }
-    Ok(Some(end + 4))
+    Ok(Some(head.len))
 }
 
 fn base64(bytes: &[u8]) -> String {

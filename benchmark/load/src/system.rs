@@ -18,6 +18,36 @@ pub fn raise_open_file_limit() {
     }
 }
 
+/// Makes the end of this connection a reset, which leaves nothing behind in the kernel, once the socket is closed.
+#[cfg(unix)]
+pub fn reset_when_closed(socket: &impl std::os::fd::AsRawFd) -> std::io::Result<()> {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    // SAFETY: the descriptor is open, and the pointer and size describe a live linger.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of::<libc::linger>() as libc::socklen_t,
+        )
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+/// An ordinary end, on systems without the call.
+#[cfg(not(unix))]
+pub fn reset_when_closed<S>(_socket: &S) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Binds the calling thread to one core; false where that is not possible.
 #[cfg(target_os = "linux")]
 pub fn bind_to_cpu(cpu: usize) -> bool {

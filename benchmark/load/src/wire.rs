@@ -17,7 +17,7 @@ impl<S: Read + Write> Wire<S> {
     /// Shakes hands at once if there is to be TLS; the stream has to be blocking.
     pub fn open(mut stream: S, tls: bool) -> io::Result<Self> {
         if !tls {
-            return Ok(Self { stream, tls: None });
+            return Ok(Self::plain(stream));
         }
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let mut connection = ClientConnection::new(config(), name).map_err(io::Error::other)?;
@@ -33,6 +33,10 @@ impl<S: Read + Write> Wire<S> {
 }
 
 impl<S> Wire<S> {
+    pub fn plain(stream: S) -> Self {
+        Self { stream, tls: None }
+    }
+
     pub fn is_secure(&self) -> bool {
         self.tls.is_some()
     }
