@@ -215,6 +215,13 @@ struct Scan {
 impl Scan {
     /// Looks at what has come; the length of the head when its end is there.
     fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, RequestError> {
+        // What no request begins with, such as a TLS handshake, need not be read to the end of a line.
+        if bytes
+            .first()
+            .is_some_and(|byte| !is_token(*byte) && *byte != b'\r')
+        {
+            return Err(RequestError::Malformed);
+        }
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let end = self.searched + at;
             let line = &bytes[self.line..end];
@@ -245,15 +252,7 @@ impl Scan {
             self.searched = end + 1;
         }
         self.searched = bytes.len();
-        // What no request begins with, such as a TLS handshake, need not be read to the end of a line.
-        let begins_well = bytes
-            .first()
-            .is_none_or(|byte| is_token(*byte) || *byte == b'\r');
-        if self.request_line > 0 || begins_well {
-            Ok(None)
-        } else {
-            Err(RequestError::Malformed)
-        }
+        Ok(None)
     }
 
     /// RFC 9112, 3: method, target and version, with one space between them.
