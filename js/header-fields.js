@@ -40,15 +40,15 @@ export class HeaderFields {
     if (kind === UNKNOWN) this.#others += line;
     else if (kind === USUAL) this.#known += line;
     else if (kind === COOKIE) this.#cookies += line;
-    else if (kind === TYPE) {
+    else if (kind === CONNECTION) {
+      this.#known += line;
+      this.closes ||= /\bclose\b/i.test(value);
+    } else if (kind === TYPE) {
       this.#hasType = true;
       if (value === TEXT_TYPE) this.#textType = TEXT_LINE;
       else this.#known += line;
     } else if (kind === LENGTH && /^\d+$/.test(value)) this.length = line;
-    else {
-      this.#hidden += line;
-      if (kind === CONNECTION && name.length === "connection".length) this.closes = /\bclose\b/i.test(value);
-    }
+    else this.#hidden += line;
   }
 
   /**

@@ -33,8 +33,10 @@ export const USUAL = 1;
 export const COOKIE = 2;
 export const TYPE = 3;
 export const LENGTH = 4;
-/** The connection's own business. */
+/** May say that the connection ends. */
 export const CONNECTION = 5;
+/** The server's to say. */
+const HIDDEN = 6;
 
 /** @type {Record<string, number>} */
 const kinds = {
@@ -43,8 +45,7 @@ const kinds = {
   "content-type": TYPE,
   "content-length": LENGTH,
   connection: CONNECTION,
-  "keep-alive": CONNECTION,
-  "transfer-encoding": CONNECTION,
+  "transfer-encoding": HIDDEN,
 };
 
 /** `name` as it is written, `key` in lower case. @typedef {{ name: string, key: string, kind: number }} FieldName */

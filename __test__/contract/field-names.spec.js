@@ -66,6 +66,27 @@ test("writes other names as the program does", async (t) => {
   }
 });
 
+test("sends Connection and Keep-Alive as the program sets them, and ends the connection when it says so", async (t) => {
+  for (const [connection, ends] of /** @type {[string, boolean][]} */ ([
+    ["keep-alive", false],
+    ["close", true],
+  ])) {
+    const make = () => new Response("x", { headers: { "X-A": "1", "keep-alive": "timeout=5", connection } });
+    const server = t.serve({ fetch: make });
+    const { client, ...response } = await t.request(server, "GET / HTTP/1.1");
+    assert.equal(
+      response.headers.map(([name]) => name).join(" "),
+      "Keep-Alive Connection X-A content-type Date Content-Length",
+    );
+    assert.equal(response.header("connection"), connection);
+    if (ends) await client.finished();
+    else {
+      client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      assert.equal((await client.response())?.text(), "x");
+    }
+  }
+});
+
 const mixed = {
   "x-Lower": "1",
   etag: "2",

@@ -41,8 +41,8 @@ pub fn put_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&str>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the program's fields, `name: value\r\n` each, but for those that are the server's to say: `Connection`,
-/// `Transfer-Encoding` and `Content-Length`, of which it tells the caller. What is no field is left out: the JavaScript
+/// Appends the program's fields, `name: value\r\n` each, but for those that are the server's to say:
+/// `Transfer-Encoding`, and `Content-Length`, of which it tells the caller. What is no field is left out: the JavaScript
 /// side has checked them, and here is the last place where one could become two.
 pub fn put_fields(out: &mut Vec<u8>, lines: &[u8]) -> Fields {
     let mut fields = Fields::default();
@@ -63,7 +63,6 @@ pub fn put_fields(out: &mut Vec<u8>, lines: &[u8]) -> Fields {
         }
         let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
         match name.len() {
-            10 if is(b"connection") => continue,
             17 if is(b"transfer-encoding") => continue,
             14 if is(b"content-length") => {
                 let value = std::str::from_utf8(value.trim_ascii());
@@ -181,9 +180,8 @@ mod tests {
 
     #[test]
     fn what_is_the_servers_to_say_is_left_out_and_told() {
-        let (out, said) = fields(
-            "X-A: 1\r\nConnection: close\r\ncontent-LENGTH:  7\r\nTransfer-Encoding: x\r\ndate: d\r\nx-b:2\r\n",
-        );
+        let (out, said) =
+            fields("X-A: 1\r\ncontent-LENGTH:  7\r\nTransfer-Encoding: x\r\ndate: d\r\nx-b:2\r\n");
         assert_eq!(out, "X-A: 1\r\ndate: d\r\nx-b:2\r\n");
         assert_eq!(said.length, Some(7));
         assert!(said.has_date);
