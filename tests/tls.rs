@@ -670,7 +670,7 @@ fn reads_the_name_from_a_hello_in_small_pieces() {
     for version in [&version::TLS12, &version::TLS13] {
         let mut config = trusting(&[version], None);
         config.max_fragment_size = Some(64);
-        let mut client = Loose::new(&served, config);
+        let mut client = Loose::new(&served, Arc::new(config));
         while client.tls.is_handshaking() {
             for byte in client.records() {
                 client.raw.stream.write_all(&[byte]).unwrap();
