@@ -15,6 +15,7 @@ import { inRoot, run, time } from "./support.mjs";
  * @property {() => string | undefined} [missing] why it can't run here, if it can't
  * @property {boolean} [required] nothing after it runs when it fails
  * @property {boolean} [single] counts as one test, whatever it prints
+ * @property {boolean} [waits] spends its time on timers: it runs beside the suite that follows
  *
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
  * @typedef {Counts & { suite: Suite, ms: number, note: string }} Result
@@ -54,11 +55,19 @@ export async function main(suites) {
   const results = [];
   /** @type {string | undefined} */
   let stopped;
+  /** @type {Promise<Result>[]} */
+  let running = [];
   for (const suite of chosen) {
-    const result = stopped ? notRun(suite, `${stopped} failed`) : await runSuite(suite, values.verbose);
-    results.push(result);
-    console.log(line(result));
-    if (result.failed && suite.required) stopped ??= suite.name;
+    running.push(
+      stopped ? Promise.resolve(notRun(suite, `${stopped} failed`)) : runSuite(suite, values.verbose),
+    );
+    if (suite.waits && suite !== chosen.at(-1)) continue;
+    for (const result of await Promise.all(running)) {
+      results.push(result);
+      console.log(line(result));
+      if (result.failed && result.suite.required) stopped ??= result.suite.name;
+    }
+    running = [];
   }
 
   const total = results.reduce(

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `begin_take` clears the flag *before* the list is read, so a post that comes too late for this take finds the flag
-//! clear and wakes again. The model test at the end explores every interleaving of that.
+//! clear and wakes again. `tests/model` explores every interleaving of that.
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
@@ -93,40 +93,29 @@ impl WakeFlag {
 
 /// Locks a mutex whose holders cannot panic half-way through a change.
 fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> + '_ {
-    #[cfg(not(ferrows_loom))]
-    {
-        mutex
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-    #[cfg(ferrows_loom)]
-    {
-        mutex
-            .lock()
-            .expect("no model thread panics while it holds the lock")
-    }
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]
-#[derive(Debug, Default)]
-struct Numbers(Vec<u32>);
-
-#[cfg(test)]
-impl Batch for Numbers {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-    fn append(&mut self, other: &mut Self) {
-        self.0.append(&mut other.0);
-    }
-    fn weight(&self) -> usize {
-        self.0.len()
-    }
-}
-
-#[cfg(all(test, not(ferrows_loom)))]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Default)]
+    struct Numbers(Vec<u32>);
+
+    impl Batch for Numbers {
+        fn is_empty(&self) -> bool {
+            self.0.is_empty()
+        }
+        fn append(&mut self, other: &mut Self) {
+            self.0.append(&mut other.0);
+        }
+        fn weight(&self) -> usize {
+            self.0.len()
+        }
+    }
 
     #[test]
     fn posts_are_taken_in_order_and_once() {
@@ -149,57 +138,5 @@ mod tests {
         assert!(flag.is_pending());
         flag.begin_take();
         assert!(flag.claim_wake());
-    }
-}
-
-#[cfg(all(test, ferrows_loom))]
-mod model {
-    use super::*;
-    use loom::sync::Arc;
-    use loom::sync::atomic::AtomicUsize;
-    use loom::thread;
-
-    /// Two posters and a taker: whatever the interleaving, every post is taken, in its poster's order, and no post is
-    /// left behind without a wake-up on its way.
-    #[test]
-    fn no_post_is_lost_between_the_flag_and_the_list() {
-        loom::model(|| {
-            let mailbox = Arc::new(Mailbox::<Numbers>::new());
-            let flag = Arc::new(WakeFlag::default());
-            let wakes = Arc::new(AtomicUsize::new(0));
-            let post = |values: &'static [u32]| {
-                let (mailbox, flag, wakes) = (mailbox.clone(), flag.clone(), wakes.clone());
-                thread::spawn(move || {
-                    for value in values {
-                        mailbox.post(&mut Numbers(vec![*value]));
-                        if flag.claim_wake() {
-                            wakes.fetch_add(1, loom::sync::atomic::Ordering::Release);
-                        }
-                    }
-                })
-            };
-            let posters = [post(&[1, 2]), post(&[11])];
-            let mut seen = Vec::new();
-            let mut answered = 0;
-            let mut drain = |seen: &mut Vec<u32>| {
-                if wakes.load(loom::sync::atomic::Ordering::Acquire) > answered {
-                    answered += 1;
-                    flag.begin_take();
-                    let mut batch = Numbers::default();
-                    mailbox.take(&mut batch);
-                    seen.append(&mut batch.0);
-                }
-            };
-            drain(&mut seen);
-            for poster in posters {
-                poster.join().expect("posters do not panic");
-            }
-            drain(&mut seen);
-            drain(&mut seen);
-            drain(&mut seen);
-            let ones: Vec<_> = seen.iter().filter(|v| **v < 10).collect();
-            assert_eq!(ones, [&1, &2]);
-            assert_eq!(seen.len(), 3);
-        });
     }
 }
