@@ -64,10 +64,15 @@ impl IoThread {
             Phase::Socket(socket) => {
                 socket.released = true;
                 let at = self.round.local.len() as u32;
-                let mut abrupt = false;
+                let (mut abrupt, mut is_late) = (false, false);
                 if let SocketState::Ended(farewell) = &socket.state {
                     match farewell {
                         Farewell::Nothing => abrupt = true,
+                        // TLS has an end of its own to send.
+                        Farewell::Late if connection.shared.transport().is_shareable() => {
+                            is_late = true;
+                        }
+                        Farewell::Late => abrupt = true,
                         Farewell::Echo(payload) => {
                             put_frame(&mut self.round.local, Opcode::Close, payload);
                         }
@@ -84,8 +89,16 @@ impl IoThread {
                 if len > 0 {
                     self.send_own(slot, at, len, &[]);
                 }
-                if let Some(Phase::Socket(socket)) = self.connection(slot).map(|c| &mut c.phase) {
-                    socket.state = SocketState::Closing { fin: false, abrupt };
+                if let Some(connection) = self.connection(slot)
+                    && let Phase::Socket(socket) = &mut connection.phase
+                {
+                    // Closing a stream that the peer has ended is all there is to do, and says FIN too.
+                    socket.state = if is_late {
+                        SocketState::Finished
+                    } else {
+                        SocketState::Closing { fin: false, abrupt }
+                    };
+                    connection.wake();
                 }
                 self.envs[env].topics.remove_all(slot);
                 self.round.dirty.push(slot);

@@ -160,8 +160,10 @@ pub enum SocketState {
 /// The last frame of a connection that ended from outside.
 #[derive(Debug)]
 pub enum Farewell {
-    /// None: the stream broke, or timed out.
+    /// None: it timed out.
     Nothing,
+    /// None, and nobody is there for it: the peer's side of the stream has ended.
+    Late,
     /// The peer's close frame, sent back.
     Echo(Box<[u8]>),
     /// The peer broke a rule.

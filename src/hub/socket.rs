@@ -56,7 +56,7 @@ impl IoThread {
                     }
                     match read_some(read, cx, &mut self.scratch) {
                         Read::Pending => return Poll::Pending,
-                        Read::End => self.end_socket(slot, 1006, "", Farewell::Nothing),
+                        Read::End => self.end_socket(slot, 1006, "", Farewell::Late),
                         Read::Bytes(n) => self.receive(slot, n),
                     }
                 }
