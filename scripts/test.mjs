@@ -75,13 +75,14 @@ const suites = [
   },
   { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
   { name: "teardown", what: "exits and terminated workers", ...nodeTests("__test__/teardown"), seconds: 900 },
-  { name: "leaks", what: "memory after much use", ...nodeTests("__test__/leaks"), seconds: 600 },
   {
     name: "browser",
     what: "the chat page and compression in Chromium",
     ...nodeTests("__test__/browser"),
     seconds: 180,
+    waits: true,
   },
+  { name: "leaks", what: "memory after much use", ...nodeTests("__test__/leaks"), seconds: 600 },
   { name: "examples", what: "every example runs", ...nodeTests("__test__/examples"), seconds: 300 },
   {
     name: "benchmark",

@@ -274,6 +274,49 @@ fn streams_a_response_in_chunks() {
 }
 
 #[test]
+fn streams_to_a_client_that_knows_of_no_chunks() {
+    let host = Host::passive();
+    let served = host.serve(|_| {});
+    let mut client = RawClient::connect(served.address);
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let (rid, _) = host.wait_request(0);
+    host.run(move |js| {
+        js.respond_with(rid, 200, "", None, false);
+        js.chunk(rid, b"abc", false);
+    });
+    let head = client.head();
+    assert_eq!(head.field("transfer-encoding"), None);
+    assert_eq!(head.field("content-length"), None);
+    assert_eq!(client.take(3), b"abc");
+    host.run(move |js| {
+        js.chunk(rid, b"def", false);
+        js.answer(rid, Request::End);
+    });
+    assert_eq!(client.take_all(), b"def");
+    assert!(!host.wait_end(rid), "all of it got through");
+    host.finish(&served);
+}
+
+#[test]
+fn cuts_the_connection_when_less_comes_than_was_announced() {
+    let host = Host::passive();
+    let served = host.serve(|_| {});
+    let mut client = RawClient::connect(served.address);
+    client.send(get("/"));
+    let (rid, _) = host.wait_request(0);
+    host.run(move |js| {
+        js.respond_with(rid, 200, "Content-Length: 6\r\n", None, false);
+        js.chunk(rid, b"abc", false);
+    });
+    client.head();
+    assert_eq!(client.take(3), b"abc");
+    host.run(move |js| js.answer(rid, Request::End));
+    assert_eq!(client.take_all(), b"");
+    assert!(host.wait_end(rid), "it did not get through");
+    host.finish(&served);
+}
+
+#[test]
 fn streams_a_response_of_known_length() {
     let host = Host::passive();
     let served = host.serve(|_| {});

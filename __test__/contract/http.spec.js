@@ -136,6 +136,32 @@ test("sends a stream chunked, as it comes", async (t) => {
   assert.equal(response?.text(), "first second");
 });
 
+test("sends a stream to a client of HTTP/1.0 as it is, and ends the connection behind it", async (t) => {
+  const second = gate();
+  const server = answering(t, () => {
+    const encoder = new TextEncoder();
+    return new Response(
+      new ReadableStream({
+        async start(controller) {
+          controller.enqueue(encoder.encode("first "));
+          await second.passed;
+          controller.enqueue(encoder.encode("second"));
+          controller.close();
+        },
+      }),
+    );
+  });
+  const client = await t.tcp(server);
+  client.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  await client.until(() => client.leftover.includes("first "), "the first piece");
+  second.open();
+  await client.finished();
+  const response = await client.response();
+  assert.equal(response?.header("transfer-encoding"), undefined);
+  assert.equal(response?.header("content-length"), undefined);
+  assert.equal(response?.text(), "first second");
+});
+
 test("sends a stream of 5 MiB to a slow reader without holding it all", async (t) => {
   const total = 80;
   let pulled = 0;

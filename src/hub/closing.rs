@@ -67,12 +67,11 @@ impl IoThread {
                 let (mut abrupt, mut is_late) = (false, false);
                 if let SocketState::Ended(farewell) = &socket.state {
                     match farewell {
-                        Farewell::Nothing => abrupt = true,
                         // TLS has an end of its own to send.
                         Farewell::Late if connection.shared.transport().is_shareable() => {
                             is_late = true;
                         }
-                        Farewell::Late => abrupt = true,
+                        Farewell::Nothing | Farewell::Late => abrupt = true,
                         Farewell::Echo(payload) => {
                             put_frame(&mut self.round.local, Opcode::Close, payload);
                         }

@@ -88,11 +88,24 @@ pub struct Exchange {
     pub(super) answered: bool,
     /// All of the answer has been put into the queue.
     pub(super) is_done: bool,
-    /// Of an answer in pieces: bytes that are still to come, or `None` when it is chunked.
-    pub(super) left: Option<u64>,
+    /// The client speaks HTTP/1.0, and knows of no chunks.
+    pub(super) is_old: bool,
+    /// How the end of an answer in pieces is told.
+    pub(super) pieces: Pieces,
     pub(super) want_writable: bool,
     /// JavaScript waits for a piece of the body.
     pub(super) reading: bool,
+}
+
+/// How the end of an answer in pieces is told (RFC 9112, 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pieces {
+    /// By the last chunk.
+    Chunked,
+    /// By the length that was announced: so many bytes are still to come.
+    Length(u64),
+    /// By the end of the connection.
+    UntilClose,
 }
 
 impl HttpPhase {
@@ -119,6 +132,15 @@ impl HttpPhase {
     /// Whether the body of the request has been read to its end.
     pub(super) fn is_body_complete(&self) -> bool {
         self.reader.is_complete()
+    }
+
+    /// An answer to a client that has got no leave to send its body: whether the body comes now, the client alone knows,
+    /// so the connection ends behind it.
+    fn end_unasked(&mut self, is_expecting: bool) {
+        if is_expecting && self.reader.is_in_body() {
+            self.refused = true;
+            self.close_after = true;
+        }
     }
 
     /// What is to be read next.
@@ -402,9 +424,7 @@ impl IoThread {
         http.close_after |= head.closes();
         if let Some(route) = route {
             http.content = Vec::new();
-            // The sender of a body that waits for leave to send it gets none.
-            http.refused |= head.expects_continue();
-            http.close_after |= head.expects_continue();
+            http.end_unasked(head.expects_continue());
             return self.answer_static(slot, route, head);
         }
         let (key, deflate) = if handshake == Handshake::Accepted {
@@ -427,7 +447,8 @@ impl IoThread {
             is_expecting: head.expects_continue(),
             answered: false,
             is_done: false,
-            left: None,
+            is_old: !head.is_http11(),
+            pieces: Pieces::Chunked,
             want_writable: false,
             reading: false,
         }));
@@ -588,9 +609,7 @@ impl IoThread {
         let Some(exchange) = http.exchange.take() else {
             return;
         };
-        // Whether the body comes now, the client alone knows.
-        http.close_after |= exchange.is_expecting;
-        http.refused |= exchange.is_expecting;
+        http.end_unasked(exchange.is_expecting);
         http.content = Vec::new();
         connection.timeout = None;
         connection.named |= !complete;

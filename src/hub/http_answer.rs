@@ -1,7 +1,7 @@
 //! Answers to requests: JavaScript's, those of static routes, and refusals.
 
 use crate::hub::connection::{Phase, SocketPhase, at};
-use crate::hub::http::Exchange;
+use crate::hub::http::{Exchange, Pieces};
 use crate::hub::io_thread::IoThread;
 use crate::hub::routes::{Content, StaticRoute};
 use crate::hub::writer::Source;
@@ -124,7 +124,7 @@ impl IoThread {
         let length = match &answer.body {
             _ if bodiless => BodyLength::None,
             Some(body) => BodyLength::Known(body.len() as u64),
-            None if exchange.is_head => BodyLength::None,
+            None if exchange.is_head || exchange.is_old => BodyLength::None,
             None => BodyLength::Open,
         };
         let local = &mut self.round.local;
@@ -135,8 +135,12 @@ impl IoThread {
             fields.length = None;
         }
         let said = response::put_end(local, fields, &self.date.1, length);
-        exchange.left = said;
-        exchange.is_done = length != BodyLength::Open || said == Some(0);
+        exchange.pieces = match said {
+            Some(length) => Pieces::Length(length),
+            None if exchange.is_old => Pieces::UntilClose,
+            None => Pieces::Chunked,
+        };
+        exchange.is_done = answer.body.is_some() || bodiless || exchange.is_head || said == Some(0);
         let body = match &answer.body {
             Some(body) if !bodiless && !exchange.is_head => body,
             _ => &Bytes::new(),
@@ -154,8 +158,8 @@ impl IoThread {
         }
         exchange.want_writable |= want_writable;
         let mut data = data.clone();
-        let is_chunked = exchange.left.is_none();
-        if let Some(left) = &mut exchange.left {
+        let is_chunked = exchange.pieces == Pieces::Chunked;
+        if let Pieces::Length(left) = &mut exchange.pieces {
             // No more than was announced: the next answer would begin with the rest.
             data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= data.len() as u64;
@@ -180,13 +184,16 @@ impl IoThread {
         if !exchange.answered || exchange.is_done {
             return;
         }
-        if exchange.left.is_some() {
+        let last = match exchange.pieces {
             // Less than was announced: only the end of the connection says so.
-            return self.cut(slot);
-        }
+            Pieces::Length(_) => return self.cut(slot),
+            Pieces::Chunked => LAST_CHUNK,
+            // It is to end anyway.
+            Pieces::UntilClose => &[],
+        };
         exchange.is_done = true;
         let start = self.round.local.len();
-        self.round.local.extend_from_slice(LAST_CHUNK);
+        self.round.local.extend_from_slice(last);
         self.put(slot, start, &Bytes::new());
     }
 
