@@ -71,7 +71,6 @@ const suites = [
     what: "the probe's answers against Bun's",
     ...script("scripts/oracle.mjs", "--slow", "--deno"),
     seconds: 900,
-    waits: true,
   },
   { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
   { name: "teardown", what: "exits and terminated workers", ...nodeTests("__test__/teardown"), seconds: 900 },
