@@ -7,9 +7,12 @@
 
 #[path = "support/inflating.rs"]
 mod inflating;
+#[path = "support/random.rs"]
+mod random;
 
 use ferrows::wire::{DeflateContext, DeflateOptions, Deflater, History, Inflater, ShortDeflater};
 use inflating::{Peer, serves_the_next};
+use random::Random;
 
 /// Headers offered.
 const OFFERS: u32 = 20_000;
@@ -18,7 +21,7 @@ const CONVERSATIONS: u32 = 400;
 
 #[test]
 fn agrees_only_on_what_was_offered() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
     for _ in 0..OFFERS {
         let header = random.header();
@@ -52,7 +55,7 @@ fn agrees_only_on_what_was_offered() {
 
 #[test]
 fn no_message_breaks_an_inflater_or_its_limit() {
-    let mut random = Random(0x0123_4567_89ab_cdef);
+    let mut random = Random::new(0x0123_4567_89ab_cdef);
     let mut used = Inflater::default();
     let mut short = ShortDeflater::default();
     let mut messages = 0;
@@ -86,17 +89,8 @@ fn no_message_breaks_an_inflater_or_its_limit() {
     );
 }
 
-/// Marsaglia's xorshift64: enough to shuffle test input.
-struct Random(u64);
-
+/// What the tests feed.
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 16) % bound as u64) as usize
-    }
-
     fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len())]
     }

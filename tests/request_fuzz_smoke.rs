@@ -4,25 +4,19 @@
 #![cfg(not(feature = "node-api"))]
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/requesting.rs"]
 mod requesting;
 
+use random::Random;
 use requesting::understand;
 
 /// Inputs driven through the reader.
 const INPUTS: u32 = 40_000;
 
-/// Marsaglia's xorshift64: enough to shuffle test input.
-struct Random(u64);
-
+/// What the tests feed.
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 16) % bound as u64) as usize
-    }
-
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.below(from.len())]
     }
@@ -103,7 +97,7 @@ impl Random {
 
 #[test]
 fn survives_and_understands_any_split_alike() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let (mut understood, mut refused) = (0, 0);
     for _ in 0..INPUTS {
         let input = random.request();

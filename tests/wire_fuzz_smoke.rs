@@ -3,7 +3,11 @@
 //! Only without `node-api`: with it, a test would need the host's functions to link.
 #![cfg(not(feature = "node-api"))]
 
+#[path = "support/random.rs"]
+mod random;
+
 use ferrows::wire::{Decoder, FrameKind, Limits, Payload, ProtocolError, parse_close};
+use random::Random;
 
 /// Inputs driven through the decoder.
 const INPUTS: u32 = 20_000;
@@ -83,17 +87,8 @@ fn check(outcome: &Outcome, limits: Limits) {
     }
 }
 
-/// Marsaglia's xorshift64: enough to shuffle test input.
-struct Random(u64);
-
+/// What the tests feed.
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 16) % bound as u64) as usize
-    }
-
     fn byte(&mut self) -> u8 {
         self.below(256) as u8
     }
@@ -157,7 +152,7 @@ impl Random {
 
 #[test]
 fn survives_and_decodes_any_split_alike() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut frames = 0;
     let mut errors = 0;
     for _ in 0..INPUTS {

@@ -46,10 +46,15 @@ function overfill(ws) {
   return sent + 1;
 }
 
-/** Runs of equal answers, sizes written as n. @param {number[]} answers */
+/**
+ * Runs of equal answers, sizes written as n. A kernel that paces what it sends (BBR) may refuse, and take more a moment
+ * later though nobody reads: then there are several runs of n and -1, which count as one.
+ * @param {number[]} answers
+ */
 function pattern(answers) {
   const names = answers.map((answer) => (answer > 0 ? "n" : String(answer)));
-  return names.filter((name, index) => name !== names[index - 1]).join(" ");
+  const runs = names.filter((name, index) => name !== names[index - 1]).join(" ");
+  return runs.replace(/^(n -1 )+(?=n -1)/, "");
 }
 
 /** @param {import("../support/raw-client.js").RawClient} client @param {number} count */
@@ -122,7 +127,7 @@ test("accepts one message of any size while nothing is queued, and delivers it w
 test("answers -1 to sends of every kind while backpressured, also inside cork, and keeps their order", async (t) => {
   const { ws, client } = await t.pair();
   client.pause();
-  const sent = sendUntil(ws, -1).length;
+  const sent = overfill(ws);
   const before = ws.getBufferedAmount();
   assert.ok(before > 0);
   assert.deepEqual([ws.send("small"), ws.send(""), ws.ping("p"), ws.pong()], [-1, -1, -1, -1]);
@@ -294,8 +299,7 @@ test("terminate() does not wait for what the kernel did not take", async (t) => 
   const events = t.recorder();
   const { ws, client } = await t.pair({ close: (_, code, reason) => events.add([code, reason]) });
   client.pause();
-  let sent = sendUntil(ws, -1).length;
-  for (let i = 0; i < 64; i++, sent++) ws.send(numbered(sent));
+  const sent = overfill(ws);
   ws.terminate();
   assert.deepEqual(events.entries, [[1006, ""]]);
   client.resume();
@@ -312,7 +316,7 @@ for (const how of ["reset", "destroy"]) {
       close: (_, code, reason) => events.add([code, reason]),
     });
     client.pause();
-    sendUntil(ws, -1, { size: MEBIBYTE });
+    overfill(ws);
     /** @type {any} */ (client)[how]();
     assert.deepEqual(await events.atLeast(1), [[1006, ""]]);
     assert.equal(ws.getBufferedAmount(), 0);

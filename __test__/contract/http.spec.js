@@ -110,7 +110,11 @@ test("answers HEAD with the headers of the body and without the body", async (t)
 
 // Streams -------------------------------------------------------------------------------------------------------------
 
-test("sends a stream chunked, as it comes", async (t) => {
+/**
+ * A client of a server whose answer is a stream of two pieces: the second comes when the gate is opened.
+ * @param {import("../support/harness.js").Fixture} t
+ */
+async function readingPieces(t) {
   const second = gate();
   const server = answering(t, () => {
     const encoder = new TextEncoder();
@@ -125,7 +129,11 @@ test("sends a stream chunked, as it comes", async (t) => {
       }),
     );
   });
-  const client = await t.tcp(server);
+  return { client: await t.tcp(server), second };
+}
+
+test("sends a stream chunked, as it comes", async (t) => {
+  const { client, second } = await readingPieces(t);
   client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await client.until(() => client.leftover.includes("first "), "the first chunk");
   assert.ok(!client.leftover.includes("second"));
@@ -137,21 +145,7 @@ test("sends a stream chunked, as it comes", async (t) => {
 });
 
 test("sends a stream to a client of HTTP/1.0 as it is, and ends the connection behind it", async (t) => {
-  const second = gate();
-  const server = answering(t, () => {
-    const encoder = new TextEncoder();
-    return new Response(
-      new ReadableStream({
-        async start(controller) {
-          controller.enqueue(encoder.encode("first "));
-          await second.passed;
-          controller.enqueue(encoder.encode("second"));
-          controller.close();
-        },
-      }),
-    );
-  });
-  const client = await t.tcp(server);
+  const { client, second } = await readingPieces(t);
   client.write("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
   await client.until(() => client.leftover.includes("first "), "the first piece");
   second.open();

@@ -229,7 +229,7 @@ impl EnvState {
             .config
             .backpressure_limit
             .load(Ordering::Relaxed);
-        if limit == 0 || socket.waiting() <= limit {
+        if limit == 0 || !socket.waits_over(limit) {
             return Verdict::Queues;
         }
         if socket
@@ -311,6 +311,15 @@ impl JsSocket {
     /// Bytes that wait, while it is blocked.
     pub(super) fn waiting(&self) -> u64 {
         (self.added - self.shared.settled()).max(0) as u64
+    }
+
+    /// Whether more than so many wait. A write that is under way counts when it is over: a message is not dropped for bytes
+    /// that the peer has read already.
+    pub(super) fn waits_over(&self, limit: u64) -> bool {
+        self.waiting() > limit && {
+            drop(self.shared.writer());
+            self.waiting() > limit
+        }
     }
 }
 

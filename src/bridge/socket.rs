@@ -784,7 +784,7 @@ impl JsSocket {
             .config
             .backpressure_limit
             .load(Ordering::Relaxed);
-        if limit != 0 && self.waiting() > limit {
+        if limit != 0 && self.waits_over(limit) {
             0
         } else {
             -1

@@ -254,6 +254,8 @@ pub fn flush_outbox(connection: &mut Connection) -> io::Result<bool> {
         }
         out.outbox.advance(n);
         out.settled += n as i64;
+        // Within the turn: who waits for it sees what it came to. The peer may have the bytes already.
+        shared.set_settled(out.settled);
     }
     // Before the 101 the JavaScript thread has nothing to write.
     if !is_http(phase) {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails panics")]
 
 pub(crate) mod client;
+pub(crate) mod random;
 
 use bytes::Bytes;
 use ferrows::hub::server::{DEFAULT_BACKLOG, ListenerStart};
@@ -15,6 +16,7 @@ use ferrows::session::{
     SocketShared, TlsConfig,
 };
 use ferrows::wire::{MAX_HEADER, Opcode, cut_reason, put_frame, put_header, write_header};
+pub(crate) use random::Random;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -1011,28 +1013,6 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(Instant::now() < end, "did not happen: {what}");
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Numbers that are the same in every run (`SplitMix64`).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
     }
 }
 
