@@ -12,7 +12,8 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use support::client::{RawClient, frame, handshake, masked};
-use support::{Host, Js, Random, Seen, Served, pool, until};
+use support::random::Random;
+use support::{Host, Js, Seen, Served, pool, until};
 
 /// As [`ServerConfig::compress`] has it.
 const SHARED: u8 = 1;

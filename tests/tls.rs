@@ -17,7 +17,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use support::client::{RawClient, close_frame, frame, handshake};
-use support::{Host, Random, Seen, Served, until};
+use support::random::Random;
+use support::{Host, Seen, Served, until};
 
 macro_rules! pem {
     ($name:literal) => {

@@ -16,7 +16,6 @@ use ferrows::session::{
     SocketShared, TlsConfig,
 };
 use ferrows::wire::{MAX_HEADER, Opcode, cut_reason, put_frame, put_header, write_header};
-pub(crate) use random::Random;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
