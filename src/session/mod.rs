@@ -1,11 +1,14 @@
 //! One connection: what it owes its peer, when it must hear from it, and the lists that join it to a JavaScript thread.
 
 pub mod command;
+mod direct;
 pub mod event;
 pub mod keepalive;
 pub mod mailbox;
 pub mod outbox;
 pub mod publication;
+#[cfg(target_os = "linux")]
+mod returns;
 pub mod shared;
 pub mod tls;
 pub mod tls_config;

@@ -1,12 +1,12 @@
 //! The byte stream under a connection. The read half belongs to the connection's task; the write half is shared, so that
 //! the JavaScript thread can put a large frame on the wire itself.
 
+use super::direct;
 use super::tls::{TlsRead, TlsStream};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
@@ -101,9 +101,9 @@ impl ReadHalf {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(read) => Pin::new(read).poll_read(cx, buf),
+            Self::Tcp(read) => direct::poll_read::<TcpStream>(read, cx, buf),
             #[cfg(unix)]
-            Self::Unix(read) => Pin::new(read).poll_read(cx, buf),
+            Self::Unix(read) => direct::poll_read::<UnixStream>(read, cx, buf),
             Self::Tls(read) => read.poll_read(cx, buf),
         }
     }
@@ -117,9 +117,9 @@ impl Transport {
     /// The transport's.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(write) => write.try_write(bytes),
+            Self::Tcp(write) => direct::try_write(write.as_ref(), bytes),
             #[cfg(unix)]
-            Self::Unix(write) => write.try_write(bytes),
+            Self::Unix(write) => direct::try_write(write.as_ref(), bytes),
             Self::Tls(write) => write.try_write(&[IoSlice::new(bytes)]),
         }
     }
@@ -130,9 +130,9 @@ impl Transport {
     /// The transport's.
     pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(write) => write.try_write_vectored(pieces),
+            Self::Tcp(write) => direct::try_write_vectored(write.as_ref(), pieces),
             #[cfg(unix)]
-            Self::Unix(write) => write.try_write_vectored(pieces),
+            Self::Unix(write) => direct::try_write_vectored(write.as_ref(), pieces),
             Self::Tls(write) => write.try_write(pieces),
         }
     }
