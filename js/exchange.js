@@ -24,6 +24,17 @@ export const WRONG_VERSION = 2;
 
 /** @typedef {import("./core.js").ServerCore} ServerCore */
 
+/**
+ * A name as it stands in `headerText`: in the first line, and in a later one. Made once, since a request makes no string
+ * that it can do without.
+ * @typedef {{ first: string, later: string }} HeaderKey
+ */
+
+/** @param {string} name in lower case @returns {HeaderKey} */
+export function headerKey(name) {
+  return { first: `${name}: `, later: `\n${name}: ` };
+}
+
 export class Exchange {
   /**
    * @param {ServerCore} core
@@ -88,15 +99,17 @@ export class Exchange {
     return (this.flags & IS_IPV6) !== 0 ? "IPv6" : "IPv4";
   }
 
-  /** First value of a header, without the cost of a Headers object. @param {string} name in lower case */
-  header(name) {
+  /**
+   * First value of a header, without the cost of a Headers object.
+   * @param {HeaderKey} key
+   */
+  header({ first, later }) {
     const text = this.headerText;
-    const key = `${name}: `;
-    let start = key.length;
-    if (!text.startsWith(key)) {
-      const newline = text.indexOf(`\n${key}`);
+    let start = first.length;
+    if (!text.startsWith(first)) {
+      const newline = text.indexOf(later);
       if (newline < 0) return undefined;
-      start += newline + 1;
+      start = newline + later.length;
     }
     const end = text.indexOf("\n", start);
     return text.slice(start, end < 0 ? text.length : end);
@@ -130,7 +143,8 @@ export class Exchange {
   /** Changes of the cookies, as lines of a head. */
   get cookieLines() {
     let lines = "";
-    for (const cookie of this.cookies?.toSetCookieHeaders() ?? []) lines += `Set-Cookie: ${cookie}\r\n`;
+    if (this.cookies === undefined) return lines;
+    for (const cookie of this.cookies.toSetCookieHeaders()) lines += `Set-Cookie: ${cookie}\r\n`;
     return lines;
   }
 

@@ -7,10 +7,13 @@
 // and later) `new Request(request)` and `fetch(request)` refuse it; `request.clone()` gives a real one everywhere.
 
 import { CookieMap } from "./cookies.js";
+import { headerKey } from "./exchange.js";
 import { forward, inherit, loadPlatform, PlatformRequest, PlatformResponse } from "./platform.js";
 import { withRoute } from "./route-clone.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
+
+const HOST = headerKey("host");
 
 // Assigned by the class, which alone sees the private fields.
 
@@ -180,7 +183,7 @@ export function linkRequestClass() {
 function urlOf(exchange) {
   const { core } = exchange;
   const host =
-    exchange.header("host") || (core.isUnix ? "localhost" : `${core.hostname}:${core.listening.port}`);
+    exchange.header(HOST) || (core.isUnix ? "localhost" : `${core.hostname}:${core.listening.port}`);
   return `${core.isSecure ? "https" : "http"}://${host}${exchange.pathAndQuery}`;
 }
 

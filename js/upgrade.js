@@ -1,13 +1,15 @@
 // @ts-check
 // server.upgrade(): from a request to an open WebSocket, within one call.
 import { invalidArgument } from "./errors.js";
-import { ANSWERED, NOT_A_HANDSHAKE, PENDING, WRONG_VERSION } from "./exchange.js";
+import { ANSWERED, headerKey, NOT_A_HANDSHAKE, PENDING, WRONG_VERSION } from "./exchange.js";
 import { handlerFailed } from "./failures.js";
 import { COOKIE, fieldName, UNKNOWN } from "./header-names.js";
 import { N } from "./native.js";
 import { exchangeOf } from "./request.js";
 import { CLOSE, NO_LENGTH } from "./response.js";
 import { createSocket, openHandlers, terminateSocket } from "./server-websocket.js";
+
+const PROTOCOL = headerKey("sec-websocket-protocol");
 
 /** @typedef {import("./core.js").ServerCore} ServerCore */
 /** @typedef {import("./exchange.js").Exchange} Exchange */
@@ -103,7 +105,7 @@ const ownHeaders = new Set([
  * @param {unknown} headers
  */
 function handshakeHeaders(exchange, headers) {
-  let protocol = firstOffered(exchange.header("sec-websocket-protocol"));
+  let protocol = firstOffered(exchange.header(PROTOCOL));
   if (headers === undefined || headers === null) return { lines: exchange.cookieLines, protocol };
   // The platform's class checks, trims and joins; the names as they are written are kept beside it.
   const checked = new Headers();

@@ -4,7 +4,6 @@ use super::env::{Callback, EnvState, JsRequest, Left, Out, Requests};
 use super::raw::{Thrown, Value};
 use crate::session::event::{BodyChunk, RequestHead};
 use crate::session::{Command, CommandBatch, Event, EventBatch, MessageKind};
-use std::net::SocketAddr;
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -458,8 +457,7 @@ impl EnvState {
         };
         let rid = self.requests.borrow_mut().insert(request);
         let (address, port, family) = match peer {
-            Some(SocketAddr::V4(v4)) => (v4.ip().to_string(), v4.port(), 0),
-            Some(SocketAddr::V6(v6)) => (v6.ip().to_string(), v6.port(), 1 << 2),
+            Some((ip, port)) => (ip.to_string(), port, u32::from(ip.is_ipv6()) << 2),
             None => (String::new(), 0, 1 << 3),
         };
         self.call(

@@ -3,10 +3,9 @@
 use crate::hub::deflate::SocketDeflate;
 use crate::hub::http::HttpPhase;
 use crate::hub::server::Server;
-use crate::session::transport::{Accepted, ReadHalf, Transport};
-use crate::session::{Outbox, SocketShared};
+use crate::session::transport::{Accepted, Transport};
+use crate::session::{Outbox, Peer, SocketShared};
 use crate::wire::{Decoder, Deflate, ProtocolError};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -16,7 +15,7 @@ pub struct Incoming {
     /// Whose it is.
     pub server: Arc<Server>,
     /// The peer; `None` on a unix socket.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     /// The stream.
     pub stream: Stream,
 }
@@ -25,7 +24,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub enum Stream {
     /// Accepted here.
-    Registered(ReadHalf, Transport),
+    Registered(Transport),
     /// Accepted by another thread.
     Foreign(Accepted),
 }
@@ -209,9 +208,7 @@ impl Incoming {
     pub(crate) fn into_foreign(self) -> Option<Self> {
         let stream = match self.stream {
             Stream::Foreign(accepted) => Stream::Foreign(accepted),
-            Stream::Registered(read, write) => {
-                Stream::Foreign(Accepted::reunite(read, write).ok()?)
-            }
+            Stream::Registered(stream) => Stream::Foreign(Accepted::take(stream).ok()?),
         };
         Some(Self { stream, ..self })
     }

@@ -10,7 +10,7 @@ use crate::hub::io_thread::{self, IoThread};
 use crate::hub::routes::Target;
 use crate::hub::socket::{Read, read_some};
 use crate::session::event::{BodyChunk, RequestText};
-use crate::session::{Event, ReadHalf};
+use crate::session::{Event, Transport};
 use crate::wire::{Deflate, HEAD_LIMIT, Handshake, RequestHead, RequestReader, path_of};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -174,19 +174,14 @@ enum Want {
 }
 
 /// Starts the task of a connection.
-pub(crate) fn spawn(slot: u32, mut read: ReadHalf) {
+pub(crate) fn spawn(slot: u32) {
     tokio::spawn(std::future::poll_fn(move |cx| {
-        io_thread::with(|io| io.poll_connection(slot, &mut read, cx)).unwrap_or(Poll::Ready(()))
+        io_thread::with(|io| io.poll_connection(slot, cx)).unwrap_or(Poll::Ready(()))
     }));
 }
 
 impl IoThread {
-    fn poll_connection(
-        &mut self,
-        slot: u32,
-        read: &mut ReadHalf,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    fn poll_connection(&mut self, slot: u32, cx: &mut Context<'_>) -> Poll<()> {
         let Some(connection) = self.connection(slot) else {
             return Poll::Ready(());
         };
@@ -198,13 +193,13 @@ impl IoThread {
             connection.waker = Some(cx.waker().clone());
         }
         match connection.phase {
-            Phase::Socket(_) => self.poll_socket(slot, read, cx),
-            Phase::Http(_) => self.poll_http(slot, read, cx),
+            Phase::Socket(_) => self.poll_socket(slot, cx),
+            Phase::Http(_) => self.poll_http(slot, cx),
             Phase::Dead => Poll::Ready(()),
         }
     }
 
-    fn poll_http(&mut self, slot: u32, read: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_http(&mut self, slot: u32, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_write(slot, cx);
         for _ in 0..STEPS {
             let Some(Connection {
@@ -219,26 +214,27 @@ impl IoThread {
             if http.kill {
                 return self.end_http(slot);
             }
-            match (http.stage, &mut *read) {
+            let stream = shared.transport();
+            match (http.stage, stream) {
                 (Stage::Open, _) => {}
                 (Stage::Handshake, _) if http.close_after => return self.end_http(slot),
-                (Stage::Handshake, ReadHalf::Tls(tls)) => {
+                (Stage::Handshake, Transport::Tls(tls)) => {
                     if ready!(tls.poll_handshake(cx)) {
                         http.stage = Stage::Open;
                     } else {
                         http.stage = Stage::Failed;
-                        let _ = shared.transport().shutdown_write(false);
+                        let _ = stream.shutdown_write(false);
                         self.linger(slot);
                         continue;
                     }
                 }
-                (Stage::Failed, ReadHalf::Tls(tls)) => {
+                (Stage::Failed, Transport::Tls(tls)) => {
                     ready!(tls.poll_drain(cx));
                     return self.end_http(slot);
                 }
                 (Stage::Handshake | Stage::Failed, _) => return self.end_http(slot),
                 (Stage::Lingering(left), _) => {
-                    match read_some(read, cx, &mut self.scratch) {
+                    match read_some(stream, cx, &mut self.scratch) {
                         Read::Pending => return Poll::Pending,
                         Read::Bytes(n) if n < left as usize => {
                             self.set_stage(slot, Stage::Lingering(left - n as u32));
@@ -248,9 +244,7 @@ impl IoThread {
                     continue;
                 }
                 (Stage::Ending, _) => {
-                    if !shared.transport().shutdown_write(true)
-                        && ready!(shared.transport().poll_write_ready(cx)).is_ok()
-                    {
+                    if !stream.shutdown_write(true) && ready!(stream.poll_write_ready(cx)).is_ok() {
                         continue;
                     }
                     return self.end_http(slot);
@@ -263,7 +257,7 @@ impl IoThread {
             if http.waiting.is_some() && self.answer_waiting(slot) {
                 continue;
             }
-            if self.read_on(slot, read, cx).is_pending() {
+            if self.read_on(slot, cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -298,10 +292,11 @@ impl IoThread {
     }
 
     /// One step of reading.
-    fn read_on(&mut self, slot: u32, read: &mut ReadHalf, cx: &mut Context<'_>) -> Poll<()> {
+    fn read_on(&mut self, slot: u32, cx: &mut Context<'_>) -> Poll<()> {
         let Some(Connection {
             phase: Phase::Http(http),
             out,
+            shared,
             ..
         }) = at(&mut self.slots, slot)
         else {
@@ -322,7 +317,7 @@ impl IoThread {
             Want::Head => HEAD_LIMIT,
             Want::Body | Want::Rest => self.scratch.len(),
         };
-        match read_some(read, cx, &mut self.scratch[..room]) {
+        match read_some(shared.transport(), cx, &mut self.scratch[..room]) {
             Read::Pending => Poll::Pending,
             Read::End => {
                 self.client_left(slot);

@@ -17,9 +17,8 @@ use crate::hub::server::Server;
 use crate::hub::topics::Topics;
 use crate::hub::wheel::Wheel;
 use crate::hub::writer::Round;
-use crate::session::{CommandBatch, Event, EventBatch, SocketShared, Transport, tls};
+use crate::session::{CommandBatch, Event, EventBatch, Peer, SocketShared, Transport, tls};
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
@@ -207,20 +206,20 @@ impl IoThread {
         if server.stopping.load(Ordering::Acquire) {
             return self.turn_away(&server);
         }
-        let halves = match stream {
-            Stream::Registered(read, write) => Ok((read, write)),
+        let stream = match stream {
+            Stream::Registered(stream) => Ok(stream),
             Stream::Foreign(accepted) => accepted.register(),
         };
-        let halves = match server.tls() {
-            Some(config) => halves.and_then(|(read, write)| tls::accept(read, write, &config)),
-            None => halves,
+        let stream = match server.tls() {
+            Some(config) => stream.and_then(|stream| tls::accept(stream, &config)),
+            None => stream,
         };
         // A stream that cannot be registered is dropped, and with it closed: there is nobody to tell.
-        let (Ok((read, write)), Some(env)) = (halves, self.env_of(&server.port)) else {
+        let (Ok(stream), Some(env)) = (stream, self.env_of(&server.port)) else {
             return self.turn_away(&server);
         };
-        let slot = self.insert(env, server, peer, write);
-        http::spawn(slot, read);
+        let slot = self.insert(env, server, peer, stream);
+        http::spawn(slot);
     }
 
     /// A connection that was placed here ends before it began.
@@ -233,14 +232,14 @@ impl IoThread {
         &mut self,
         env: usize,
         server: Arc<Server>,
-        peer: Option<SocketAddr>,
-        write: Transport,
+        peer: Option<Peer>,
+        stream: Transport,
     ) -> u32 {
         let shared = Arc::new(SocketShared::new(
             self.index as u32,
             peer,
             Arc::clone(&server.config),
-            write,
+            stream,
         ));
         server.idle.fetch_add(1, Ordering::Relaxed);
         let connection = Connection {

@@ -4,9 +4,8 @@ use crate::hub::connection::{Incoming, Phase, Stream};
 use crate::hub::io_thread::{self, IoThread};
 use crate::hub::pool::IoPool;
 use crate::hub::server::{ListenerStart, Listening, Server};
-use crate::session::{ReadHalf, Transport};
+use crate::session::Transport;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -65,20 +64,13 @@ impl Listener {
                 let (stream, peer) = std::task::ready!(listener.poll_accept(cx))?;
                 // A frame is whole when it is written: waiting for more to send would only delay it.
                 stream.set_nodelay(true)?;
-                let (read, write) = stream.into_split();
-                (
-                    Stream::Registered(ReadHalf::Tcp(read), Transport::Tcp(write)),
-                    Some(peer),
-                )
+                let peer = Some((peer.ip(), peer.port()));
+                (Stream::Registered(Transport::Tcp(stream)), peer)
             }
             #[cfg(unix)]
             Socket::Unix(listener) => {
                 let (stream, _) = std::task::ready!(listener.poll_accept(cx))?;
-                let (read, write) = stream.into_split();
-                (
-                    Stream::Registered(ReadHalf::Unix(read), Transport::Unix(write)),
-                    None::<SocketAddr>,
-                )
+                (Stream::Registered(Transport::Unix(stream)), None)
             }
         };
         Poll::Ready(Ok(Incoming {

@@ -3,7 +3,7 @@
 use crate::hub::connection::{Connection, Farewell, Phase, SocketState, at};
 use crate::hub::io_thread::IoThread;
 use crate::hub::writer;
-use crate::session::{MessageKind, ReadHalf};
+use crate::session::{MessageKind, Transport};
 use crate::wire::{
     Frame, FrameKind, Limits, Opcode, Payload, ProtocolError, parse_close, put_frame,
 };
@@ -30,12 +30,7 @@ pub(super) enum Read {
 
 impl IoThread {
     /// One poll of the connection's task. Ready when the connection is over and its slot let go.
-    pub(crate) fn poll_socket(
-        &mut self,
-        slot: u32,
-        read: &mut ReadHalf,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    pub(crate) fn poll_socket(&mut self, slot: u32, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_write(slot, cx);
         for _ in 0..READS {
             let Some(connection) = at(&mut self.slots, slot) else {
@@ -44,6 +39,7 @@ impl IoThread {
             let Phase::Socket(socket) = &connection.phase else {
                 return Poll::Ready(());
             };
+            let stream = connection.shared.transport();
             match &socket.state {
                 SocketState::Open if socket.paused => return Poll::Pending,
                 SocketState::Open => {
@@ -54,7 +50,7 @@ impl IoThread {
                         }
                         return Poll::Pending;
                     }
-                    match read_some(read, cx, &mut self.scratch) {
+                    match read_some(stream, cx, &mut self.scratch) {
                         Read::Pending => return Poll::Pending,
                         Read::End => self.end_socket(slot, 1006, "", Farewell::Late),
                         Read::Bytes(n) => self.receive(slot, n),
@@ -63,11 +59,13 @@ impl IoThread {
                 SocketState::Ended(_) => return Poll::Pending,
                 // What still comes is read and dropped: closing with it unread would reset the connection, and the
                 // peer might lose what it has not read of ours.
-                SocketState::Closing { fin, .. } => match read_some(read, cx, &mut self.scratch) {
-                    Read::Bytes(_) => {}
-                    Read::End if *fin => return self.finish(slot),
-                    Read::End | Read::Pending => return Poll::Pending,
-                },
+                SocketState::Closing { fin, .. } => {
+                    match read_some(stream, cx, &mut self.scratch) {
+                        Read::Bytes(_) => {}
+                        Read::End if *fin => return self.finish(slot),
+                        Read::End | Read::Pending => return Poll::Pending,
+                    }
+                }
                 SocketState::Finished => return self.finish(slot),
             }
         }
@@ -299,9 +297,9 @@ impl IoThread {
     }
 }
 
-pub(super) fn read_some(read: &mut ReadHalf, cx: &mut Context<'_>, scratch: &mut [u8]) -> Read {
+pub(super) fn read_some(stream: &Transport, cx: &mut Context<'_>, scratch: &mut [u8]) -> Read {
     let mut buf = ReadBuf::new(scratch);
-    match read.poll_read(cx, &mut buf) {
+    match stream.poll_read(cx, &mut buf) {
         Poll::Pending => Read::Pending,
         Poll::Ready(Ok(())) if !buf.filled().is_empty() => Read::Bytes(buf.filled().len()),
         Poll::Ready(_) => Read::End,

@@ -20,6 +20,6 @@ pub use keepalive::Keepalive;
 pub use mailbox::{Batch, Mailbox};
 pub use outbox::Outbox;
 pub use publication::Publication;
-pub use shared::{ServerConfig, SocketShared, Turn};
+pub use shared::{Peer, ServerConfig, SocketShared, Turn};
 pub use tls_config::{TlsConfig, TlsError, TlsMaterial};
-pub use transport::{ReadHalf, Transport};
+pub use transport::Transport;

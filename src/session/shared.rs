@@ -3,7 +3,7 @@
 use super::transport::Transport;
 use crate::wire::{DeflateContext, DeflateOptions};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -86,13 +86,16 @@ pub enum Turn {
     Rest,
 }
 
-/// One connection, from both sides.
+/// Where a connection comes from: address and port. A `SocketAddr` would take twelve bytes more.
+pub type Peer = (IpAddr, u16);
+
+/// One connection, from both sides. There is one for each of perhaps a million connections: keep it small.
 #[derive(Debug)]
 pub struct SocketShared {
     /// The I/O thread that owns it.
     pub thread: u32,
     /// The peer; `None` on a unix socket.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Peer>,
     /// The limits that hold for it.
     pub config: Arc<ServerConfig>,
     transport: Transport,
@@ -112,7 +115,7 @@ impl SocketShared {
     #[must_use]
     pub fn new(
         thread: u32,
-        peer: Option<SocketAddr>,
+        peer: Option<Peer>,
         config: Arc<ServerConfig>,
         transport: Transport,
     ) -> Self {
@@ -201,5 +204,20 @@ impl SocketShared {
         }
         self.written_at.store(now, Ordering::Relaxed);
         Some(Ok(written))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SocketShared;
+
+    #[test]
+    fn stays_small() {
+        // 88 in a build without tests, whose tokio has one kind of runtime to tell apart and not two.
+        assert!(
+            size_of::<SocketShared>() <= 104,
+            "{}",
+            size_of::<SocketShared>()
+        );
     }
 }

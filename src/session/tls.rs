@@ -9,7 +9,7 @@
 //! more is encrypted. So `getBufferedAmount` and the limits are about plaintext, and at most [`ROUND`] bytes wait twice.
 
 use super::tls_config::TlsConfig;
-use super::transport::{ReadHalf, Transport};
+use super::transport::Transport;
 use rustls::server::{Acceptor, ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
@@ -17,7 +17,7 @@ use rustls::unbuffered::{
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
@@ -50,17 +50,10 @@ thread_local! {
     });
 }
 
-/// The write half, and what both halves look at.
+/// TLS over a stream.
 pub struct TlsStream {
     wire: Transport,
     session: Mutex<Session>,
-}
-
-/// The read half.
-#[derive(Debug)]
-pub struct TlsRead {
-    wire: ReadHalf,
-    stream: Arc<TlsStream>,
 }
 
 struct Session {
@@ -101,15 +94,11 @@ enum Phase {
     Failed,
 }
 
-/// Puts TLS over the halves of a stream that has just been accepted.
+/// Puts TLS over a stream that has just been accepted.
 ///
 /// # Errors
 /// rustls', which has none for a configuration that [`TlsConfig`] could be made with.
-pub fn accept(
-    read: ReadHalf,
-    write: Transport,
-    config: &TlsConfig,
-) -> io::Result<(ReadHalf, Transport)> {
+pub fn accept(wire: Transport, config: &TlsConfig) -> io::Result<Transport> {
     let rustls = UnbufferedServerConnection::new(config.common()).map_err(io::Error::other)?;
     let choice = config.asks_by_name().then(|| {
         Box::new(Choice {
@@ -117,8 +106,8 @@ pub fn accept(
             acceptor: Acceptor::default(),
         })
     });
-    let stream = Arc::new(TlsStream {
-        wire: write,
+    Ok(Transport::Tls(Box::new(TlsStream {
+        wire,
         session: Mutex::new(Session {
             rustls,
             choice,
@@ -132,12 +121,7 @@ pub fn accept(
             plain: Vec::new(),
             taken: 0,
         }),
-    });
-    let read = TlsRead {
-        wire: read,
-        stream: Arc::clone(&stream),
-    };
-    Ok((ReadHalf::Tls(Box::new(read)), Transport::Tls(stream)))
+    })))
 }
 
 impl fmt::Debug for TlsStream {
@@ -147,13 +131,12 @@ impl fmt::Debug for TlsStream {
     }
 }
 
-impl TlsRead {
+impl TlsStream {
     /// Goes on with the handshake. Ready when it is over: true if both sides agree.
-    pub fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Self { wire, stream } = self;
-        let session = &mut *stream.session();
+    pub fn poll_handshake(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let session = &mut *self.session();
         loop {
-            if session.poll_flush(&stream.wire, cx).is_err() {
+            if session.poll_flush(&self.wire, cx).is_err() {
                 return Poll::Ready(false);
             }
             match session.phase {
@@ -163,7 +146,7 @@ impl TlsRead {
                 Phase::New | Phase::Handshake => {}
             }
             let mut nowhere = ReadBuf::new(&mut []);
-            if ready!(session.poll_receive(wire, cx, &mut nowhere)).is_err() {
+            if ready!(session.poll_receive(&self.wire, cx, &mut nowhere)).is_err() {
                 return Poll::Ready(false);
             }
         }
@@ -173,29 +156,24 @@ impl TlsRead {
     ///
     /// # Errors
     /// The transport's.
-    pub fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { wire, stream } = self;
-        let session = &mut *stream.session();
+    pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let session = &mut *self.session();
         let before = buf.filled().len();
         loop {
             session.hand_out(buf);
             if buf.filled().len() > before || session.ended || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            ready!(session.poll_receive(wire, cx, buf))?;
+            ready!(session.poll_receive(&self.wire, cx, buf))?;
             // An answer of rustls' own, such as an alert. Behind data, the writer sees to it.
             if !session.unsent.is_empty() && session.ahead == 0 {
-                session.poll_flush(&stream.wire, cx)?;
+                session.poll_flush(&self.wire, cx)?;
             }
         }
     }
 
     /// Reads ciphertext and drops it, until the peer's FIN.
-    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<()> {
         BUFFERS.with_borrow_mut(|buffers| {
             loop {
                 let mut buf = ReadBuf::new(&mut buffers.input);
@@ -206,9 +184,7 @@ impl TlsRead {
             }
         })
     }
-}
 
-impl TlsStream {
     /// Writes what the kernel takes at once; `WouldBlock` when it takes nothing.
     ///
     /// # Errors
@@ -282,7 +258,7 @@ impl Session {
     /// Reads ciphertext once and decrypts it. What finds no room in `buf` is kept.
     fn poll_receive(
         &mut self,
-        wire: &mut ReadHalf,
+        wire: &Transport,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {

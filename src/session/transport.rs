@@ -1,38 +1,25 @@
-//! The byte stream under a connection. The read half belongs to the connection's task; the write half is shared, so that
-//! the JavaScript thread can put a large frame on the wire itself.
+//! The byte stream under a connection. The connection's task reads it; the JavaScript thread may put a large frame on the
+//! wire itself.
 
 use super::direct;
-use super::tls::{TlsRead, TlsStream};
+use super::tls::TlsStream;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::ReadBuf;
-use tokio::net::{TcpStream, tcp};
+use tokio::net::TcpStream;
 #[cfg(unix)]
-use tokio::net::{UnixStream, unix};
+use tokio::net::UnixStream;
 
-/// The write half.
+/// A stream that the reactor of an I/O thread knows.
 #[derive(Debug)]
 pub enum Transport {
     /// TCP.
-    Tcp(tcp::OwnedWriteHalf),
+    Tcp(TcpStream),
     /// A unix socket.
     #[cfg(unix)]
-    Unix(unix::OwnedWriteHalf),
+    Unix(UnixStream),
     /// TLS over one of the others.
-    Tls(Arc<TlsStream>),
-}
-
-/// The read half.
-#[derive(Debug)]
-pub enum ReadHalf {
-    /// TCP.
-    Tcp(tcp::OwnedReadHalf),
-    /// A unix socket.
-    #[cfg(unix)]
-    Unix(unix::OwnedReadHalf),
-    /// TLS over one of the others.
-    Tls(Box<TlsRead>),
+    Tls(Box<TlsStream>),
 }
 
 /// An accepted stream, not yet known to any I/O thread's reactor.
@@ -49,20 +36,15 @@ impl Accepted {
     /// Takes a stream from the reactor of the current thread, for another one.
     ///
     /// # Errors
-    /// The reactor's, or that the halves are not of one stream.
-    pub fn reunite(read: ReadHalf, write: Transport) -> io::Result<Self> {
-        match (read, write) {
-            (ReadHalf::Tcp(read), Transport::Tcp(write)) => {
-                let stream = read.reunite(write).map_err(io::Error::other)?;
-                Ok(Self::Tcp(stream.into_std()?))
-            }
+    /// The reactor's, or that TLS has begun.
+    pub fn take(stream: Transport) -> io::Result<Self> {
+        match stream {
+            Transport::Tcp(stream) => Ok(Self::Tcp(stream.into_std()?)),
             #[cfg(unix)]
-            (ReadHalf::Unix(read), Transport::Unix(write)) => {
-                let stream = read.reunite(write).map_err(io::Error::other)?;
-                Ok(Self::Unix(stream.into_std()?))
-            }
-            // TLS begins on the connection's own thread.
-            _ => Err(io::Error::other("halves of two streams")),
+            Transport::Unix(stream) => Ok(Self::Unix(stream.into_std()?)),
+            Transport::Tls(_) => Err(io::Error::other(
+                "TLS begins on the connection's own thread",
+            )),
         }
     }
 
@@ -70,46 +52,38 @@ impl Accepted {
     ///
     /// # Errors
     /// The reactor's, for example when the process is out of descriptors.
-    pub fn register(self) -> io::Result<(ReadHalf, Transport)> {
+    pub fn register(self) -> io::Result<Transport> {
         Ok(match self {
             Self::Tcp(stream) => {
                 stream.set_nonblocking(true)?;
                 let stream = TcpStream::from_std(stream)?;
                 // A frame is whole when it is written: waiting for more to send would only delay it.
                 stream.set_nodelay(true)?;
-                let (read, write) = stream.into_split();
-                (ReadHalf::Tcp(read), Transport::Tcp(write))
+                Transport::Tcp(stream)
             }
             #[cfg(unix)]
             Self::Unix(stream) => {
                 stream.set_nonblocking(true)?;
-                let (read, write) = UnixStream::from_std(stream)?.into_split();
-                (ReadHalf::Unix(read), Transport::Unix(write))
+                Transport::Unix(UnixStream::from_std(stream)?)
             }
         })
     }
 }
 
-impl ReadHalf {
-    /// Reads what is there.
+impl Transport {
+    /// Reads what is there; only for the connection's own task.
     ///
     /// # Errors
     /// The transport's.
-    pub fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(read) => direct::poll_read::<TcpStream>(read, cx, buf),
+            Self::Tcp(stream) => direct::poll_read(stream, cx, buf),
             #[cfg(unix)]
-            Self::Unix(read) => direct::poll_read::<UnixStream>(read, cx, buf),
-            Self::Tls(read) => read.poll_read(cx, buf),
+            Self::Unix(stream) => direct::poll_read(stream, cx, buf),
+            Self::Tls(stream) => stream.poll_read(cx, buf),
         }
     }
-}
 
-impl Transport {
     /// Writes what the kernel takes at once; `WouldBlock` when it takes nothing. Callable from any thread, but for
     /// TLS.
     ///
@@ -117,10 +91,10 @@ impl Transport {
     /// The transport's.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(write) => direct::try_write(write.as_ref(), bytes),
+            Self::Tcp(stream) => direct::try_write(stream, bytes),
             #[cfg(unix)]
-            Self::Unix(write) => direct::try_write(write.as_ref(), bytes),
-            Self::Tls(write) => write.try_write(&[IoSlice::new(bytes)]),
+            Self::Unix(stream) => direct::try_write(stream, bytes),
+            Self::Tls(stream) => stream.try_write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -130,10 +104,10 @@ impl Transport {
     /// The transport's.
     pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(write) => direct::try_write_vectored(write.as_ref(), pieces),
+            Self::Tcp(stream) => direct::try_write_vectored(stream, pieces),
             #[cfg(unix)]
-            Self::Unix(write) => direct::try_write_vectored(write.as_ref(), pieces),
-            Self::Tls(write) => write.try_write(pieces),
+            Self::Unix(stream) => direct::try_write_vectored(stream, pieces),
+            Self::Tls(stream) => stream.try_write(pieces),
         }
     }
 
@@ -143,10 +117,10 @@ impl Transport {
     /// The reactor's.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(write) => write.as_ref().poll_write_ready(cx),
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
             #[cfg(unix)]
-            Self::Unix(write) => write.as_ref().poll_write_ready(cx),
-            Self::Tls(write) => write.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Tls(stream) => stream.poll_write_ready(cx),
         }
     }
 
@@ -157,10 +131,10 @@ impl Transport {
     pub fn shutdown_write(&self, patient: bool) -> bool {
         let how = std::net::Shutdown::Write;
         let _ = match self {
-            Self::Tcp(write) => socket2::SockRef::from(write.as_ref()).shutdown(how),
+            Self::Tcp(stream) => socket2::SockRef::from(stream).shutdown(how),
             #[cfg(unix)]
-            Self::Unix(write) => socket2::SockRef::from(write.as_ref()).shutdown(how),
-            Self::Tls(write) => return write.shutdown_write(patient),
+            Self::Unix(stream) => socket2::SockRef::from(stream).shutdown(how),
+            Self::Tls(stream) => return stream.shutdown_write(patient),
         };
         true
     }
@@ -168,8 +142,8 @@ impl Transport {
     /// Whether bytes have moved although writes said `WouldBlock`; asking forgets it.
     #[must_use]
     pub fn take_progress(&self) -> bool {
-        if let Self::Tls(write) = self {
-            return write.take_progress();
+        if let Self::Tls(stream) = self {
+            return stream.take_progress();
         }
         false
     }
