@@ -992,6 +992,46 @@ fn a_slow_subscriber_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn messages_published_in_a_row_stop_at_the_limit() {
+    let host = Host::echo();
+    let served = limited(&host, false);
+    let mut slow = RawClient::upgraded(served.address);
+    let id = host.wait_open();
+    host.run(move |js| js.subscribe(id, 1));
+    host.run(move |js| {
+        while !js.sockets[&id].shared.is_blocked() {
+            js.send(id, Opcode::Binary, &bytes(1000));
+            js.hand_over();
+        }
+    });
+    // Far more than the limit, and than the kernel may have room for again.
+    let waiting = host.run(move |js| {
+        for _ in 0..20_000 {
+            js.publish(1, None, Opcode::Binary, &bytes(1000));
+        }
+        for thread in 0..pool().len() {
+            js.hand_over();
+            js.port.settle(thread, PATIENCE);
+        }
+        js.sockets[&id].waiting()
+    });
+    assert!(waiting <= LIMIT + 1004, "{waiting}");
+    let reader = std::thread::spawn(move || {
+        loop {
+            let payload = slow.frame().payload;
+            if payload == b"end" {
+                return;
+            }
+            assert!(payload == bytes(1000));
+        }
+    });
+    host.wait_count(1, |seen| *seen == Seen::Drain { id });
+    host.run(|js| js.publish(1, None, Opcode::Text, b"end"));
+    reader.join().unwrap();
+    host.finish(&served);
+}
+
+#[test]
 fn closing_under_backpressure_still_delivers_what_was_queued() {
     // By the program and by the client.
     for ours in [true, false] {

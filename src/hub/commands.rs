@@ -47,8 +47,8 @@ impl Range {
 
 /// What a publish sends.
 enum Published<'a> {
-    /// The same to all.
-    Plain(Range),
+    /// The same to all: messages that lie behind each other, and the length of each.
+    Plain(Range, &'a [u32]),
     /// To each as it has agreed.
     Compressed {
         publication: &'a Publication,
@@ -113,7 +113,9 @@ impl IoThread {
             commands,
             ..
         } = batch;
-        for command in commands.drain(..) {
+        let mut lengths = std::mem::take(&mut self.lengths);
+        let mut commands = commands.drain(..).peekable();
+        while let Some(command) = commands.next() {
             match command {
                 Command::Send { slot, start, len } => {
                     let source = Source::Batch;
@@ -160,12 +162,24 @@ impl IoThread {
                     start,
                     len,
                 } => {
-                    let range = Range {
+                    let mut range = Range {
                         source: Source::Batch,
                         start,
                         len,
                     };
-                    self.publish(env, topic, except, &mut Published::Plain(range), bytes);
+                    lengths.clear();
+                    lengths.push(len);
+                    // What follows for the same sockets goes with it: the topic is walked once for all. Only the first
+                    // of them may have to pass sockets over.
+                    while self.skips.is_empty()
+                        && let Some(Command::Publish { len, .. }) = commands
+                            .next_if(|next| next.continues(topic, except, range.start + range.len))
+                    {
+                        range.len += len;
+                        lengths.push(len);
+                    }
+                    let mut published = Published::Plain(range, &lengths);
+                    self.publish(env, topic, except, &mut published, bytes);
                 }
                 Command::PublishLarge {
                     topic,
@@ -173,7 +187,8 @@ impl IoThread {
                     frame,
                 } => {
                     let range = Range::large(&mut self.round, *frame);
-                    self.publish(env, topic, except, &mut Published::Plain(range), bytes);
+                    let mut published = Published::Plain(range, &[range.len]);
+                    self.publish(env, topic, except, &mut published, bytes);
                 }
                 Command::PublishCompressed {
                     topic,
@@ -235,6 +250,7 @@ impl IoThread {
                 Command::CloseIdle { server } => self.kill_http(server, false),
             }
         }
+        self.lengths = lengths;
     }
 
     fn send(&mut self, slot: u32, range: Range, batch: &[u8]) {
@@ -324,32 +340,51 @@ impl IoThread {
             }
             let out = &mut connection.out;
             let skipped = !self.skips.is_empty() && self.skips.contains(&slot);
-            if skipped || !out.outbox.is_empty() {
-                let config = &connection.server.config;
-                let limit = config.backpressure_limit.load(Ordering::Relaxed);
-                if skipped || limit != 0 && out.outbox.len() as u64 > limit {
-                    if config.close_on_backpressure_limit.load(Ordering::Relaxed) {
-                        overflowed.push(slot);
-                    }
-                    continue;
-                }
-            }
-            connection.active = now;
-            let Range { source, start, len } = match published {
-                Published::Plain(range) => *range,
-                Published::Compressed { publication, known } => {
-                    let deflate = socket.deflate.as_mut();
-                    frame_for(
-                        &mut self.deflate,
-                        &mut self.round,
-                        deflate,
-                        publication,
-                        known,
-                    )
-                }
+            let waits = skipped || !out.outbox.is_empty();
+            // Where nothing waits all go at once, else each for itself, until the limit is reached.
+            let pieces = match published {
+                Published::Plain(_, lengths) if waits => lengths.len(),
+                _ => 1,
             };
-            out.settled -= i64::from(len);
-            self.round.add(slot, out, source, start, len, batch);
+            let mut from = 0;
+            for piece in 0..pieces {
+                if waits {
+                    let config = &connection.server.config;
+                    let limit = config.backpressure_limit.load(Ordering::Relaxed);
+                    if skipped || limit != 0 && out.outbox.len() as u64 > limit {
+                        if config.close_on_backpressure_limit.load(Ordering::Relaxed) {
+                            overflowed.push(slot);
+                        }
+                        break;
+                    }
+                }
+                connection.active = now;
+                let Range { source, start, len } = match published {
+                    Published::Plain(range, lengths) if waits => {
+                        let start = range.start + from;
+                        let len = lengths[piece];
+                        from += len;
+                        Range {
+                            start,
+                            len,
+                            ..*range
+                        }
+                    }
+                    Published::Plain(range, _) => *range,
+                    Published::Compressed { publication, known } => {
+                        let deflate = socket.deflate.as_mut();
+                        frame_for(
+                            &mut self.deflate,
+                            &mut self.round,
+                            deflate,
+                            publication,
+                            known,
+                        )
+                    }
+                };
+                out.settled -= i64::from(len);
+                self.round.add(slot, out, source, start, len, batch);
+            }
             if !out.outbox.is_empty() {
                 connection.shared.set_settled(out.settled);
             }

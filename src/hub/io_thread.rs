@@ -61,6 +61,8 @@ pub(crate) struct IoThread {
     flush_waker: Option<Waker>,
     flush_due: bool,
     pub(crate) serial: u32,
+    /// The lengths of messages published in a row; kept for its room.
+    pub(super) lengths: Vec<u32>,
     /// Sockets that the next publish passes over.
     pub(super) skips: Vec<u32>,
     pub(super) date: (u32, Box<str>),
@@ -187,6 +189,7 @@ impl IoThread {
             flush_waker: None,
             flush_due: false,
             serial: 0,
+            lengths: Vec::new(),
             skips: Vec::new(),
             date: (u32::MAX, Box::default()),
         }

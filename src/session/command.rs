@@ -186,6 +186,14 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether this is a publish to the same sockets, and its frame lies at `start` in the batch's bytes.
+    #[must_use]
+    pub fn continues(&self, topic: u32, except: u32, start: u32) -> bool {
+        matches!(self, Self::Publish { topic: t, except: e, start: s, .. } if (*t, *e, *s) == (topic, except, start))
+    }
+}
+
 /// `except` of a publish that everybody gets.
 pub const NOBODY: u32 = u32::MAX;
 
