@@ -112,15 +112,28 @@ pub(crate) fn run(index: usize, handle: &Arc<IoHandle>) {
     IO.with(|cell| *cell.borrow_mut() = Some(IoThread::new(index, Arc::clone(handle))));
     let handle = Arc::clone(handle);
     runtime.block_on(async move {
-        tokio::spawn(std::future::poll_fn(|cx| {
-            with(|io| {
-                if io.flush_waker.is_none() {
-                    io.flush_waker = Some(cx.waker().clone());
+        tokio::spawn(async {
+            loop {
+                std::future::poll_fn(|cx| {
+                    let due = with(|io| {
+                        if io.flush_waker.is_none() {
+                            io.flush_waker = Some(cx.waker().clone());
+                        }
+                        io.flush_due
+                    });
+                    if due == Some(true) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+                if with(|io| io.is_worth_a_look()) == Some(true) {
+                    tokio::task::yield_now().await;
                 }
-                io.flush();
-            });
-            Poll::<()>::Pending
-        }));
+                with(IoThread::flush);
+            }
+        });
         let commands = tokio::spawn(async move {
             loop {
                 handle.notify.notified().await;
@@ -357,13 +370,20 @@ impl IoThread {
 
     // --- events ---
 
-    /// Hands events over, and writes what reading has caused, when the tasks that are ready have run.
+    /// Hands events over, and writes what reading has caused, when the tasks that are ready have run; see
+    /// [`IoThread::is_worth_a_look`].
     pub(crate) fn flush_soon(&mut self) {
         if !std::mem::replace(&mut self.flush_due, true)
             && let Some(waker) = &self.flush_waker
         {
             waker.wake_by_ref();
         }
+    }
+
+    /// Where several messages have come, others may have just now: one more look at the sockets before they are handed
+    /// over makes fewer and larger batches, and a subscriber gets more of them in one write.
+    fn is_worth_a_look(&self) -> bool {
+        self.envs.iter().any(|env| env.batch.events.len() > 1)
     }
 
     fn flush(&mut self) {
