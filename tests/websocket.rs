@@ -928,6 +928,19 @@ fn a_socket_over_its_limit_is_closed_where_the_server_says_so() {
     host.finish(&served);
 }
 
+/// Reads messages that are all `payload`, up to one that says "end"; how many they were.
+fn count_until_end(client: &mut RawClient, payload: &[u8]) -> usize {
+    let mut count = 0;
+    loop {
+        let received = client.frame().payload;
+        if received == b"end" {
+            return count;
+        }
+        assert!(received == payload);
+        count += 1;
+    }
+}
+
 #[test]
 fn a_slow_subscriber_does_not_hold_up_the_others() {
     for close in [false, true] {
@@ -971,17 +984,7 @@ fn a_slow_subscriber_does_not_hold_up_the_others() {
             slow.take_all();
         } else {
             // It lost some, whole ones, and is a subscriber like the others again.
-            let reader = std::thread::spawn(move || {
-                let mut got = 0;
-                loop {
-                    let payload = slow.frame().payload;
-                    if payload == b"end" {
-                        return got;
-                    }
-                    assert!(payload == bytes(10_000));
-                    got += 1;
-                }
-            });
+            let reader = std::thread::spawn(move || count_until_end(&mut slow, &bytes(10_000)));
             host.wait_count(1, |seen| *seen == Seen::Drain { id: slow_id });
             host.run(|js| js.publish(1, None, Opcode::Text, b"end"));
             let got = reader.join().unwrap();
@@ -997,8 +1000,8 @@ fn messages_published_in_a_row_stop_at_the_limit() {
     let served = limited(&host, false);
     let mut slow = RawClient::upgraded(served.address);
     let id = host.wait_open();
-    host.run(move |js| js.subscribe(id, 1));
     host.run(move |js| {
+        js.subscribe(id, 1);
         while !js.sockets[&id].shared.is_blocked() {
             js.send(id, Opcode::Binary, &bytes(1000));
             js.hand_over();
@@ -1016,15 +1019,7 @@ fn messages_published_in_a_row_stop_at_the_limit() {
         js.sockets[&id].waiting()
     });
     assert!(waiting <= LIMIT + 1004, "{waiting}");
-    let reader = std::thread::spawn(move || {
-        loop {
-            let payload = slow.frame().payload;
-            if payload == b"end" {
-                return;
-            }
-            assert!(payload == bytes(1000));
-        }
-    });
+    let reader = std::thread::spawn(move || count_until_end(&mut slow, &bytes(1000)));
     host.wait_count(1, |seen| *seen == Seen::Drain { id });
     host.run(|js| js.publish(1, None, Opcode::Text, b"end"));
     reader.join().unwrap();
