@@ -245,6 +245,7 @@ function suite(program) {
     const bob = await enter("Bob");
     await say(ann, "before");
     await shown(bob, ["before"]);
+    await ann.clock.install();
 
     wire.cut();
     await ann.locator("#state[data-state=waiting]").waitFor();
@@ -255,9 +256,13 @@ function suite(program) {
     await say(bob, "meanwhile");
     await shown(bob, ["before", "meanwhile"]);
 
+    // The page would try again by itself, and the button be gone before it is pressed: its time stands still.
+    await ann.clock.pauseAt(Date.now() + 60_000);
+    await ann.locator("#state[data-state=waiting]").waitFor();
     wire.mend();
     await ann.getByRole("button", { name: "Try now" }).click();
     await connected(ann);
+    await ann.clock.resume();
     const all = ["before", "meanwhile", "written without a connection", "and another"];
     await shown(bob, all);
     await shown(ann, all);
