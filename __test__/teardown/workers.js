@@ -15,6 +15,8 @@ import { request } from "./client.js";
  *   under way; a promise that it returns must be settled when the worker has ended
  * @property {number} [workers]   at the same time, by default 1
  * @property {number} [clients]   of each worker, by default 4
+ * @property {number} [weight]   of the rounds that each of the others has, by default 1
+ * @property {boolean} [isFlood]   its clients leave no processor time to others
  * @property {boolean} [isEarly]   terminated while it starts: it may have no server yet
  * @property {boolean} [isUnheard]   clients may miss messages
  * @property {string} [notOnDeno]   why not
@@ -33,6 +35,9 @@ export const TERMINATIONS = [
   },
   {
     title: "while it answers clients that send without pause",
+    isFlood: true,
+    // An end takes as long as its clients need to read what they have asked for, up to a second.
+    weight: 0.25,
     isUnheard: true,
     worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
     drive({ clients }) {

@@ -2,6 +2,8 @@
 // Processes and workers that end while they serve, on every runtime that is installed: none may crash, hang or lose
 // what it had sent. `FERROWS_TEARDOWN_COUNT` sets the number of exits and of terminations per runtime,
 // `FERROWS_TEARDOWN_ONLY` limits the runtimes: `node20,deno`.
+//
+// Each test file is a process with clients of its own, so that those that flood a server keep nobody else waiting.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -21,8 +23,8 @@ import { keepBusy, OWN_ENDS, TERMINATIONS } from "./workers.js";
 const COUNT = Number(process.env.FERROWS_TEARDOWN_COUNT ?? 200);
 /** Rounds of the ways in which a worker ends itself; they come on top. */
 const OWN_ENDS_COUNT = Math.ceil(COUNT / 20);
-/** Children at the same time: they wait for each other more than they compute. */
-const PARALLEL = Number(process.env.FERROWS_TEARDOWN_PARALLEL ?? 3);
+/** Children of a file at the same time: they wait for each other more than they compute. */
+const PARALLEL = Number(process.env.FERROWS_TEARDOWN_PARALLEL ?? 2);
 /** Milliseconds for anything to happen, on a busy machine. */
 const LIMIT = 20_000;
 /** Milliseconds from the decision to end to the end. An env waits half a second, twice at most, for its I/O threads. */
@@ -31,9 +33,9 @@ const END_LIMIT = 4000;
 const only = process.env.FERROWS_TEARDOWN_ONLY?.split(",");
 const runtimes = findRuntimes().filter(({ name }) => !only || only.includes(name));
 
-describe("teardown", { concurrency: PARALLEL }, () => {
-  for (const runtime of runtimes) {
-    const skip = runtime.binary ? false : "not installed in __test__/runtimes";
+/** Processes that end. */
+export function exits() {
+  suite(PARALLEL, (runtime, skip) => {
     for (const exit of EXITS) {
       const rounds = Math.ceil(COUNT / EXITS.length);
       test(`${runtime.name}: ${exit.title}, ${rounds} processes`, { skip }, async (t) => {
@@ -44,18 +46,52 @@ describe("teardown", { concurrency: PARALLEL }, () => {
         t.diagnostic(`the slowest took ${Math.round(slowest)} ms from its exit event to its end`);
       });
     }
-    for (const end of TERMINATIONS) {
-      const rounds = Math.ceil(COUNT / TERMINATIONS.length / (end.workers ?? 1));
-      const title = `${runtime.name}: terminate() ${end.title}, ${rounds * (end.workers ?? 1)} workers`;
-      const why = runtime.isDeno && end.notOnDeno;
-      test(title, { skip: skip || why || false }, () => runWorkers(runtime, end, rounds));
-    }
+  });
+}
+
+/** Workers that are terminated, but for those whose clients flood them. */
+export function terminations() {
+  suite(PARALLEL, (runtime, skip) => terminate(runtime, skip, ({ isFlood }) => !isFlood));
+}
+
+/** Workers that are terminated while their clients flood them. */
+export function floods() {
+  // One after another: each takes all that the machine has.
+  suite(1, (runtime, skip) => terminate(runtime, skip, ({ isFlood }) => Boolean(isFlood)));
+}
+
+/** Workers that end by themselves. */
+export function ownEnds() {
+  suite(PARALLEL, (runtime, skip) => {
     for (const end of OWN_ENDS) {
       const title = `${runtime.name}: a worker's end, ${end.title}, ${OWN_ENDS_COUNT} workers`;
       test(title, { skip }, () => runWorkers(runtime, end, OWN_ENDS_COUNT));
     }
+  });
+}
+
+/** @param {number} concurrency @param {(runtime: Runtime, skip: string | false) => void} declare */
+function suite(concurrency, declare) {
+  describe("teardown", { concurrency }, () => {
+    for (const runtime of runtimes) {
+      declare(runtime, runtime.binary ? false : "not installed in __test__/runtimes");
+    }
+  });
+}
+
+/** @param {Runtime} runtime @param {string | false} skip @param {(end: import("./workers.js").End) => boolean} isWanted */
+function terminate(runtime, skip, isWanted) {
+  const why = (/** @type {import("./workers.js").End} */ end) => (runtime.isDeno && end.notOnDeno) || false;
+  const weight = (/** @type {import("./workers.js").End} */ end) => end.weight ?? 1;
+  // All that this runtime can do make up its count, in whatever file they are.
+  const weights = TERMINATIONS.filter((end) => !why(end)).reduce((sum, end) => sum + weight(end), 0);
+  for (const end of TERMINATIONS.filter(isWanted)) {
+    const { workers = 1 } = end;
+    const rounds = Math.ceil((COUNT * weight(end)) / weights / workers);
+    const title = `${runtime.name}: terminate() ${end.title}, ${rounds * workers} workers`;
+    test(title, { skip: skip || why(end) }, () => runWorkers(runtime, end, rounds));
   }
-});
+}
 
 /** @template T @param {number} round @param {Promise<T>} promise @returns {Promise<T>} */
 async function inRound(round, promise) {
@@ -197,8 +233,7 @@ async function runWorkers(runtime, end, rounds) {
       const clients = groups.flat();
       if (end.isUnheard) for (const client of clients) client.destroy();
       const ends = Promise.all([served, ...clients.map((client) => client.ended)]);
-      // Heard by this process, which is also the clients of the tests beside this one: no measure of the server.
-      await within(ends, "the end of every connection", LIMIT);
+      await within(ends, "the end of every connection", END_LIMIT);
       // Not before: on Deno a worker still runs for a moment when terminate() is through.
       const { counters } = await order({ name: "count" });
       for (const [i, group] of groups.entries()) {

@@ -1,0 +1,4 @@
+// @ts-check
+import { exits } from "./suite.js";
+
+exits();

@@ -1,0 +1,4 @@
+// @ts-check
+import { floods } from "./suite.js";
+
+floods();

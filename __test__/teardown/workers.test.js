@@ -1,0 +1,5 @@
+// @ts-check
+import { ownEnds, terminations } from "./suite.js";
+
+terminations();
+ownEnds();
