@@ -137,10 +137,13 @@ export class Packer {
 export class Unpacker {
   #stream;
 
-  /** @param {number} [windowBits] */
-  constructor(windowBits = 15) {
-    // zlib lets a stream refer to all of the output at hand, window or not: so there is little of that.
-    this.#stream = new Stream(zlib.createInflateRaw({ windowBits, chunkSize: 64 }));
+  /**
+   * @param {number} [windowBits]
+   * @param {number} [chunkSize]   zlib lets a stream refer to all of the output at hand, window or not: so there is
+   *   little of that. More is faster, where the window is not the point.
+   */
+  constructor(windowBits = 15, chunkSize = 64) {
+    this.#stream = new Stream(zlib.createInflateRaw({ windowBits, chunkSize }));
   }
 
   /** @param {Uint8Array} payload */
