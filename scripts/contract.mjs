@@ -1,5 +1,5 @@
 // @ts-check
-// Runs the contract suite (__test__/contract) on every runtime, one after another:
+// Runs the contract suite (__test__/contract) on every runtime:
 //
 //   node scripts/contract.mjs [--only node20,node24,deno,bun,current] [--files topics,http] [--no-install]
 //
@@ -11,7 +11,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -22,6 +22,8 @@ const modules = join(runtimesFolder, "node_modules");
 
 /** Files that run at the same time. Most of their time is spent waiting. */
 const PARALLEL_FILES = 3;
+/** Files that do nothing but wait for seconds: they run beside all others. */
+const WAITING = /^timers/;
 /** Milliseconds after which a file is killed. */
 const FILE_LIMIT = 180_000;
 /** Lines of output shown of a file that failed without saying which test. */
@@ -104,8 +106,9 @@ async function main() {
   const lines = [];
   const total = { passed: 0, failed: 0, skipped: 0 };
   let failed = false;
-  for (const runtime of chosen) {
-    const binary = runtime.binary();
+  const found = chosen.map((runtime) => ({ runtime, binary: runtime.binary() }));
+  const results = await runAll(found, files);
+  for (const { runtime, binary } of found) {
     if (!binary) {
       const why = installProblem ?? `no package for ${process.platform}-${process.arch}`;
       lines.push(`${runtime.name.padEnd(8)} NOT RUN: ${why}`);
@@ -113,16 +116,12 @@ async function main() {
       total[mandatory ? "failed" : "skipped"]++;
       continue;
     }
-    const started = performance.now();
-    const results = await runFiles(runtime, binary, files);
-    const outcome = judge(runtime, results);
+    const outcome = judge(runtime, results.get(runtime) ?? []);
     failed ||= !outcome.ok;
     total.passed += outcome.passed;
     total.failed += outcome.failed;
     total.skipped += outcome.skipped;
-    lines.push(
-      `${runtime.name.padEnd(8)} ${outcome.text} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
-    );
+    lines.push(`${runtime.name.padEnd(8)} ${outcome.text}`);
   }
   console.log(`\nContract suite, ${files.length} files\n${lines.join("\n")}\n`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
@@ -145,10 +144,7 @@ function specFiles(names) {
   const files = readdirSync(specFolder).filter((file) => file.endsWith(".spec.js"));
   const chosen = files.filter((file) => !wanted || wanted.includes(file.replace(".spec.js", "")));
   if (chosen.length === 0) console.error(`no spec files in ${specFolder} match`);
-  // The timers wait for seconds: started first, they run beside everything else.
-  const slowFirst = (/** @type {string} */ file) => (file.startsWith("timers") ? 0 : 1);
-  chosen.sort((a, b) => slowFirst(a) - slowFirst(b) || a.localeCompare(b));
-  return chosen.map((file) => join(specFolder, file));
+  return chosen.sort().map((file) => join(specFolder, file));
 }
 
 /** Installs the runtimes unless what is there belongs to the lock file. @returns {string | undefined} the problem */
@@ -175,19 +171,32 @@ function install() {
   return undefined;
 }
 
-/** @param {Runtime} runtime @param {string} binary @param {string[]} files @returns {Promise<FileResult[]>} */
-async function runFiles(runtime, binary, files) {
+/**
+ * Runs every file on every runtime that is there. The files that wait are started at once, on all of them.
+ *
+ * @param {{ runtime: Runtime, binary: string | undefined }[]} runtimes
+ * @param {string[]} files
+ * @returns {Promise<Map<Runtime, FileResult[]>>}
+ */
+async function runAll(runtimes, files) {
   const reports = mkdtempSync(join(tmpdir(), "ferrows-contract-"));
-  /** @type {FileResult[]} */
-  const results = [];
-  const waiting = [...files];
-  const worker = async () => {
-    for (let file = waiting.shift(); file; file = waiting.shift()) {
-      const report = join(reports, `${results.length}-${waiting.length}.jsonl`);
-      results.push(await runFile(file, binary, runtime.args(file), report));
-    }
+  const results = new Map(runtimes.map(({ runtime }) => [runtime, /** @type {FileResult[]} */ ([])]));
+  const jobs = runtimes.flatMap(({ runtime, binary }) =>
+    files.flatMap((file) => (binary ? [{ runtime, binary, file }] : [])),
+  );
+  const start = async (/** @type {typeof jobs[0]} */ { runtime, binary, file }) => {
+    const report = join(reports, `${runtime.name}-${basename(file)}.jsonl`);
+    results.get(runtime)?.push(await runFile(file, binary, runtime.args(file), report));
   };
-  await Promise.all(Array.from({ length: PARALLEL_FILES }, worker));
+  const isWaiting = (/** @type {typeof jobs[0]} */ { file }) => WAITING.test(basename(file));
+  const queue = jobs.filter((job) => !isWaiting(job));
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await start(job);
+  };
+  await Promise.all([
+    ...jobs.filter(isWaiting).map(start),
+    ...Array.from({ length: PARALLEL_FILES }, worker),
+  ]);
   rmSync(reports, { recursive: true, force: true });
   return results;
 }

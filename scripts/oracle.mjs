@@ -7,7 +7,6 @@
 // A difference must be listed in __test__/oracle/allow.json with the row that wants it: of section 19 of the probe's
 // description, whose numbers docs/parity.md continues.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -55,7 +54,7 @@ if (options.deno) {
 
 let passed = 0;
 let failed = 0;
-// Scenarios that wait for timers use no processor: they run beside the others, in a few processes.
+// Scenarios that wait for timers use no processor: they run beside the others.
 const slow = scenarios.filter((scenario) => scenario.slow).map(({ id }) => id);
 const quick = scenarios.filter((scenario) => !scenario.slow);
 const waiting =
@@ -182,15 +181,13 @@ function checkAllowances(known) {
 }
 
 /**
- * Scenarios that wait, spread over processes so that the whole takes a minute or two.
+ * Scenarios that wait, each in a process of its own: together they take as long as the longest.
  *
  * @param {{ name: string, program: string, flags: string[] }} host
  * @param {string[]} ids
  */
 async function askSlow(host, ids) {
-  const processes = Math.min(ids.length, 3 * availableParallelism());
-  const parts = Array.from({ length: processes }, (_, part) => ids.filter((_, i) => i % processes === part));
-  const answered = await Promise.all(parts.map((part, i) => ask(host, part, `slow-${i}`)));
+  const answered = await Promise.all(ids.map((id) => ask(host, [id], id.replaceAll("/", "-"))));
   return Object.assign({}, ...answered);
 }
 

@@ -64,6 +64,15 @@ export function modified(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** How to kill each command that runs: a script that is interrupted takes them along. @type {Set<() => void>} */
+const running = new Set();
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => {
+    for (const kill of running) kill();
+    process.exit(130);
+  });
+}
+
 /**
  * Runs a command, optionally under a time limit and with its output kept. At the limit its whole process group is
  * killed, so that servers started by a test do not outlive it.
@@ -96,12 +105,7 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
         // Already gone.
       }
     };
-    const interrupted = () => {
-      kill();
-      process.exit(130);
-    };
-    process.once("SIGINT", interrupted);
-    process.once("SIGTERM", interrupted);
+    running.add(kill);
 
     let timedOut = false;
     const limit =
@@ -131,8 +135,7 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
     /** @param {number} code */
     const done = (code) => {
       clearTimeout(limit);
-      process.off("SIGINT", interrupted);
-      process.off("SIGTERM", interrupted);
+      running.delete(kill);
       resolve({ code, output, stdout, timedOut, ms: performance.now() - started });
     };
     child.once("error", (error) => {

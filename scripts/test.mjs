@@ -32,12 +32,6 @@ const suites = [
     seconds: 1200,
   },
   {
-    name: "rust-core",
-    what: "cargo test without Node-API",
-    command: [...cargo, "--no-default-features"],
-    seconds: 1200,
-  },
-  {
     name: "loom",
     what: "the hand-over between threads, every interleaving",
     command: [
@@ -50,7 +44,7 @@ const suites = [
   {
     name: "unit",
     what: "JavaScript modules",
-    ...nodeTests("__test__", (file) => !/[\\/]/.test(file.slice("__test__/".length))),
+    ...nodeTests("__test__", { test: (file) => !/[\\/]/.test(file.slice("__test__/".length)) }),
     seconds: 180,
   },
   {
@@ -71,9 +65,21 @@ const suites = [
     what: "the probe's answers against Bun's",
     ...script("scripts/oracle.mjs", "--slow", "--deno"),
     seconds: 900,
+    waits: true,
+  },
+  {
+    name: "rust-core",
+    what: "cargo test without Node-API",
+    command: [...cargo, "--no-default-features"],
+    seconds: 1200,
   },
   { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
-  { name: "teardown", what: "exits and terminated workers", ...nodeTests("__test__/teardown"), seconds: 900 },
+  {
+    name: "teardown",
+    what: "exits and terminated workers",
+    ...nodeTests("__test__/teardown", { parallel: 3 }),
+    seconds: 900,
+  },
   {
     name: "browser",
     what: "the chat page and compression in Chromium",
@@ -81,7 +87,12 @@ const suites = [
     seconds: 180,
     waits: true,
   },
-  { name: "leaks", what: "memory after much use", ...nodeTests("__test__/leaks"), seconds: 600 },
+  {
+    name: "leaks",
+    what: "memory after much use",
+    ...nodeTests("__test__/leaks", { parallel: 2 }),
+    seconds: 600,
+  },
   { name: "examples", what: "every example runs", ...nodeTests("__test__/examples"), seconds: 300 },
   {
     name: "benchmark",
@@ -98,13 +109,13 @@ await main(suites);
  * A suite of node:test files below a folder; not run when there are none.
  *
  * @param {string} folder
- * @param {(file: string) => boolean} [test]
+ * @param {{ test?: (file: string) => boolean, parallel?: number }} [options]   `parallel`: files at the same time
  */
-function nodeTests(folder, test = () => true) {
+function nodeTests(folder, { test = () => true, parallel = 1 } = {}) {
   const files = () => filesBelow(folder, (file) => /\.(test|spec)\.m?js$/.test(file) && test(file));
   return {
     // The files are named one by one: what a folder means to `node --test` depends on Node's version.
-    command: () => ["node", "--test", "--test-reporter=spec", ...files()],
+    command: () => ["node", "--test", `--test-concurrency=${parallel}`, "--test-reporter=spec", ...files()],
     missing: () => (files().length ? undefined : `no test file in ${folder}`),
   };
 }
