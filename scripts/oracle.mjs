@@ -7,6 +7,7 @@
 // A difference must be listed in __test__/oracle/allow.json with the row that wants it: of section 19 of the probe's
 // description, whose numbers docs/parity.md continues.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -30,14 +31,16 @@ if (!existsSync(path.join(probe, "probe.mjs"))) {
   process.exit(NOT_RUN);
 }
 const FILES = /^(10|20|30|40|50|60|70|80|90|95|97|99)-/;
+/** Asks for the default port. */
+const NEEDS_PORT_3000 = "server/ports";
 const work = inRoot(".cache", "oracle");
 mkdirSync(work, { recursive: true });
 const allowFile = inRoot("__test__", "oracle", "allow.json");
 
 /** @type {Record<string, unknown>} */
 const bun = JSON.parse(readFileSync(path.join(probe, "bun-1.4.4.json"), "utf8"));
-const scenarios = await listScenarios();
-checkAllowances(scenarios);
+const listed = await listScenarios();
+checkAllowances(listed);
 
 /** @type {{ name: string, program: string, flags: string[] }[]} */
 const hosts = [{ name: path.basename(options.runtime), program: options.runtime, flags: [] }];
@@ -50,6 +53,14 @@ if (options.deno) {
     console.log("Deno: not run, it is neither in __test__/runtimes nor on the path.");
     skipped++;
   }
+}
+
+// Somebody may have the chat open: `npm start` serves it there.
+const isBusy = await isInUse(3000);
+const scenarios = listed.filter(({ id }) => !(isBusy && id === NEEDS_PORT_3000));
+if (scenarios.length < listed.length) {
+  console.log(`${NEEDS_PORT_3000}: not run, port 3000 is in use.`);
+  skipped += hosts.length;
 }
 
 let passed = 0;
@@ -124,6 +135,15 @@ async function differing(host, ours) {
   if (!allowed) fail(`diff.mjs gave no summary:\n${output}`);
   const bad = [...output.matchAll(/^[✗?] (\S+)/gm)].map((found) => found[1]);
   return { bad, allowed: Number(allowed[1]), text: output.trim() };
+}
+
+/** @param {number} port @returns {Promise<boolean>} */
+function isInUse(port) {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(true));
+    server.listen(port, () => server.close(() => resolve(false)));
+  });
 }
 
 /** Bun's answers to the scenarios of this run. */
