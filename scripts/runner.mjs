@@ -15,7 +15,7 @@ import { inRoot, run, time } from "./support.mjs";
  * @property {() => string | undefined} [missing] why it can't run here, if it can't
  * @property {boolean} [required] nothing after it runs when it fails
  * @property {boolean} [single] counts as one test, whatever it prints
- * @property {boolean} [waits] spends its time on timers: it runs beside the suite that follows
+ * @property {boolean} [waits] leaves most of the machine idle: it runs beside the suite that follows
  *
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
  * @typedef {Counts & { suite: Suite, ms: number, note: string }} Result

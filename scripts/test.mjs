@@ -58,6 +58,7 @@ const suites = [
     what: "TLS, judged by openssl s_client",
     ...nodeTests("__test__/openssl"),
     seconds: 180,
+    waits: true,
     missing: () => (answers("openssl", ["version"]) ? undefined : "openssl is not installed"),
   },
   {
@@ -81,6 +82,13 @@ const suites = [
     seconds: 900,
   },
   {
+    name: "examples",
+    what: "every example runs",
+    ...nodeTests("__test__/examples"),
+    seconds: 300,
+    waits: true,
+  },
+  {
     name: "browser",
     what: "the chat page and compression in Chromium",
     ...nodeTests("__test__/browser"),
@@ -93,7 +101,6 @@ const suites = [
     ...nodeTests("__test__/leaks", { parallel: 2 }),
     seconds: 600,
   },
-  { name: "examples", what: "every example runs", ...nodeTests("__test__/examples"), seconds: 300 },
   {
     name: "benchmark",
     what: "the load runs start and measure something",
