@@ -64,13 +64,20 @@ export function modified(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** How to kill each command that runs: a script that is interrupted takes them along. @type {Set<() => void>} */
+/** How to kill each command that runs: a script that is interrupted meanwhile takes them along. @type {Set<() => void>} */
 const running = new Set();
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.once(signal, () => {
-    for (const kill of running) kill();
-    process.exit(130);
-  });
+
+function interrupted() {
+  for (const kill of running) kill();
+  process.exit(130);
+}
+
+/** With nothing to kill, signals are left to whoever else listens, such as the server of `npm start`. */
+function heedSignals() {
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.off(signal, interrupted);
+    if (running.size > 0) process.once(signal, interrupted);
+  }
 }
 
 /**
@@ -106,6 +113,7 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
       }
     };
     running.add(kill);
+    heedSignals();
 
     let timedOut = false;
     const limit =
@@ -136,6 +144,7 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
     const done = (code) => {
       clearTimeout(limit);
       running.delete(kill);
+      heedSignals();
       resolve({ code, output, stdout, timedOut, ms: performance.now() - started });
     };
     child.once("error", (error) => {
