@@ -3,6 +3,7 @@
 // -1 and 0 are exact on every runtime (row 21).
 
 import assert from "node:assert/strict";
+import { runsOf } from "../support/answers.js";
 import { test } from "../support/test.js";
 import { eventually, turn } from "../support/wait.js";
 
@@ -46,17 +47,6 @@ function overfill(ws) {
   return sent + 1;
 }
 
-/**
- * Runs of equal answers, sizes written as n. A kernel that paces what it sends (BBR) may refuse, and take more a moment
- * later though nobody reads: then there are several runs of n and -1, which count as one.
- * @param {number[]} answers
- */
-function pattern(answers) {
-  const names = answers.map((answer) => (answer > 0 ? "n" : String(answer)));
-  const runs = names.filter((name, index) => name !== names[index - 1]).join(" ");
-  return runs.replace(/^(n -1 )+(?=n -1)/, "");
-}
-
 /** @param {import("../support/raw-client.js").RawClient} client @param {number} count */
 function assertNumbered(client, count) {
   const numbers = client.frames
@@ -73,7 +63,7 @@ test("answers n while the kernel takes it, -1 while it queues, 0 once the limit 
   const { ws, client } = await t.pair({ backpressureLimit: MEBIBYTE });
   client.pause();
   const answers = sendUntil(ws, 0);
-  assert.equal(pattern(answers), "n -1 0");
+  assert.equal(runsOf(answers), "n -1 0");
   const held = ws.getBufferedAmount();
   assert.ok(held > MEBIBYTE && held <= MEBIBYTE + CHUNK + 10, `at most the limit and one message: ${held}`);
   assert.equal(ws.send(numbered(0)), 0);
@@ -94,7 +84,7 @@ test("has a limit of 16 MiB by default", async (t) => {
   const { ws, client } = await t.pair();
   client.pause();
   const answers = sendUntil(ws, 0, { size: MEBIBYTE });
-  assert.equal(pattern(answers), "n -1 0");
+  assert.equal(runsOf(answers), "n -1 0");
   const held = ws.getBufferedAmount();
   assert.ok(held > 16 * MEBIBYTE && held <= 17 * MEBIBYTE + 10, `${held}`);
 });
@@ -105,7 +95,7 @@ for (const backpressureLimit of [0, -1]) {
     client.pause();
     const answers = [];
     for (let i = 0; i < 32; i++) answers.push(ws.send(numbered(i, MEBIBYTE)));
-    assert.equal(pattern(answers), "n -1");
+    assert.equal(runsOf(answers), "n -1");
     assert.ok(ws.getBufferedAmount() > 16 * MEBIBYTE);
     client.resume();
     await client.received(32);
@@ -251,7 +241,7 @@ test("closeOnBackpressureLimit closes with 1006 after the turn that overflowed",
   });
   client.pause();
   const answers = sendUntil(ws, 0);
-  assert.equal(pattern(answers), "n -1 0");
+  assert.equal(runsOf(answers), "n -1 0");
   assert.equal(ws.readyState, 1);
   assert.deepEqual(events.entries, []);
   assert.deepEqual(await events.atLeast(1), [[1006, "", 3]]);
