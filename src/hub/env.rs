@@ -1,7 +1,7 @@
 //! A JavaScript thread as the I/O threads see it: one pair of lists for each of them, and a way to wake it.
 
 use crate::hub::pool::IoPool;
-use crate::session::mailbox::WakeFlag;
+use crate::session::mailbox::{Receipts, WakeFlag};
 use crate::session::{CommandBatch, EventBatch, Mailbox};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -42,9 +42,8 @@ struct Lane {
     commands: Mailbox<CommandBatch>,
     /// Set by the I/O thread when too much waits; cleared, with a wake-up, by the JavaScript thread.
     full: AtomicBool,
-    /// Batches handed over and batches applied.
-    handed: AtomicU64,
-    applied: AtomicU64,
+    /// For the batches of commands.
+    receipts: Receipts,
 }
 
 impl std::fmt::Debug for EnvPort {
@@ -63,8 +62,7 @@ impl EnvPort {
             events: Mailbox::new(),
             commands: Mailbox::new(),
             full: AtomicBool::new(false),
-            handed: AtomicU64::new(0),
-            applied: AtomicU64::new(0),
+            receipts: Receipts::default(),
         };
         Self {
             lanes: (0..pool.len()).map(lane).collect(),
@@ -117,22 +115,18 @@ impl EnvPort {
     /// Hands over commands; waits for the I/O thread when it is far behind.
     pub fn post_commands(&self, pool: &IoPool, thread: usize, batch: &mut CommandBatch) {
         let lane = &self.lanes[thread];
-        let handed = lane.handed.load(Ordering::Relaxed) + 1;
-        lane.handed.store(handed, Ordering::Release);
         let waiting = lane.commands.post(batch);
+        let number = lane.receipts.post();
         pool.thread(thread).wake();
         if waiting > OUTBOX_LIMIT {
-            self.wait_until(Duration::from_secs(5), || {
-                lane.applied.load(Ordering::Acquire) >= handed
-            });
+            self.wait_until(Duration::from_secs(5), || lane.receipts.has_handled(number));
         }
     }
 
     /// Whether everything handed to I/O thread `thread` has been applied.
     #[must_use]
     pub fn is_settled(&self, thread: usize) -> bool {
-        let lane = &self.lanes[thread];
-        lane.applied.load(Ordering::Acquire) == lane.handed.load(Ordering::Relaxed)
+        self.lanes[thread].receipts.has_handled_all()
     }
 
     /// Waits until I/O thread `thread` has applied everything handed to it, or `limit` has passed.
@@ -217,20 +211,19 @@ impl EnvPort {
         self.lanes[thread].full.load(Ordering::Acquire)
     }
 
-    /// The number to pass to [`EnvPort::applied`] when what the following take gives has been applied.
+    /// Takes everything the JavaScript thread wants of I/O thread `thread`. Returns the number to pass to
+    /// [`EnvPort::applied`] when that has been applied.
     #[must_use]
-    pub fn handed(&self, thread: usize) -> u64 {
-        self.lanes[thread].handed.load(Ordering::Acquire)
+    pub fn take_commands(&self, thread: usize, batch: &mut CommandBatch) -> u64 {
+        let lane = &self.lanes[thread];
+        let posted = lane.receipts.posted();
+        lane.commands.take(batch);
+        posted
     }
 
-    /// Everything the JavaScript thread wants of I/O thread `thread`.
-    pub fn take_commands(&self, thread: usize, batch: &mut CommandBatch) {
-        self.lanes[thread].commands.take(batch);
-    }
-
-    /// See [`EnvPort::handed`].
-    pub fn applied(&self, thread: usize, handed: u64) {
-        self.lanes[thread].applied.store(handed, Ordering::Release);
+    /// See [`EnvPort::take_commands`].
+    pub fn applied(&self, thread: usize, posted: u64) {
+        self.lanes[thread].receipts.handled(posted);
     }
 
     /// On a host that loses wake-ups: the number of drains so far if one is owed, for [`EnvPort::kick`].

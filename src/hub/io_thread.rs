@@ -419,14 +419,13 @@ impl IoThread {
                 continue;
             }
             let mut batch = std::mem::take(&mut env.commands);
-            let handed = env.port.handed(self.index);
-            env.port.take_commands(self.index, &mut batch);
+            let posted = env.port.take_commands(self.index, &mut batch);
             self.apply(index, &mut batch);
             self.write_round(&batch.bytes);
             batch.clear();
             let env = &mut self.envs[index];
             env.commands = batch;
-            env.port.applied(self.index, handed);
+            env.port.applied(self.index, posted);
             if !env.stalled.is_empty() && !env.port.is_full(self.index) {
                 for slot in std::mem::take(&mut env.stalled) {
                     if let Some(connection) = self.connection(slot) {

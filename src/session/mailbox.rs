@@ -11,7 +11,7 @@
 //! `begin_take` clears the flag *before* the list is read, so a post that comes too late for this take finds the flag
 //! clear and wakes again. `tests/model` explores every interleaving of that.
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// A list of records that can be joined to another of its kind.
 pub trait Batch: Default {
@@ -88,6 +88,63 @@ impl WakeFlag {
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// How many batches were posted, and how many of those the taker is through with. One poster, one taker.
+///
+/// ```text
+/// poster: post(batch); number = receipts.post(); wake the taker ... has_handled(number)?
+/// taker:  posted = receipts.posted(); take() ... handle; receipts.handled(posted)
+/// ```
+///
+/// The poster counts *behind* its post, and the taker looks *before* its take: a number that the taker has seen stands
+/// for a batch that its take finds. The wake-up comes behind both, so a batch taken before it was counted gets its
+/// receipt from the take that follows.
+#[derive(Debug)]
+pub struct Receipts {
+    posted: AtomicU64,
+    handled: AtomicU64,
+}
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self {
+            posted: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Receipts {
+    /// Counts a batch, for the poster, behind [`Mailbox::post`]. Returns its number.
+    pub fn post(&self) -> u64 {
+        let number = self.posted.load(Ordering::Relaxed) + 1;
+        self.posted.store(number, Ordering::Release);
+        number
+    }
+
+    /// For the taker, before [`Mailbox::take`]: the number to pass to [`Receipts::handled`].
+    #[must_use]
+    pub fn posted(&self) -> u64 {
+        self.posted.load(Ordering::Acquire)
+    }
+
+    /// The taker is through with all batches up to `number`.
+    pub fn handled(&self, number: u64) {
+        self.handled.store(number, Ordering::Release);
+    }
+
+    /// For the poster: whether the taker is through with batch `number`.
+    #[must_use]
+    pub fn has_handled(&self, number: u64) -> bool {
+        self.handled.load(Ordering::Acquire) >= number
+    }
+
+    /// For the poster: whether the taker is through with everything.
+    #[must_use]
+    pub fn has_handled_all(&self) -> bool {
+        self.has_handled(self.posted.load(Ordering::Relaxed))
     }
 }
 

@@ -6,7 +6,7 @@
 mod sync {
     pub(crate) use loom::sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     };
 }
 
@@ -15,8 +15,8 @@ mod mailbox;
 
 use loom::sync::Arc;
 use loom::thread;
-use mailbox::{Batch, Mailbox, WakeFlag};
-use sync::{AtomicBool, Ordering};
+use mailbox::{Batch, Mailbox, Receipts, WakeFlag};
+use sync::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 struct Numbers(Vec<u32>);
@@ -73,5 +73,49 @@ fn no_post_is_lost_between_the_flag_and_the_list() {
         let ones: Vec<_> = seen.iter().filter(|value| **value < 10).collect();
         assert_eq!(ones, [&1, &2]);
         assert_eq!(seen.len(), 3);
+    });
+}
+
+/// What the poster takes for handled is handled: it may then write to a socket itself, or end the process. And the last
+/// wake-up is enough for all to be handled.
+#[test]
+fn a_receipt_comes_behind_what_it_is_for() {
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox::<Numbers>::new());
+        let receipts = Arc::new(Receipts::default());
+        let woken = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicU64::new(0));
+        let take = {
+            let (mailbox, receipts) = (mailbox.clone(), receipts.clone());
+            let (woken, done) = (woken.clone(), done.clone());
+            move || {
+                if woken.swap(false, Ordering::AcqRel) {
+                    let posted = receipts.posted();
+                    let mut batch = Numbers::default();
+                    mailbox.take(&mut batch);
+                    done.fetch_add(batch.0.len() as u64, Ordering::Relaxed);
+                    receipts.handled(posted);
+                }
+            }
+        };
+        let taker = {
+            let take = take.clone();
+            thread::spawn(move || {
+                take();
+                take();
+            })
+        };
+        for posts in 1..=2 {
+            mailbox.post(&mut Numbers(vec![7]));
+            let number = receipts.post();
+            woken.swap(true, Ordering::AcqRel);
+            if receipts.has_handled(number) {
+                assert_eq!(done.load(Ordering::Relaxed), posts);
+            }
+        }
+        taker.join().expect("the taker does not panic");
+        take();
+        assert!(receipts.has_handled_all());
+        assert_eq!(done.load(Ordering::Relaxed), 2);
     });
 }
