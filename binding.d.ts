@@ -174,8 +174,8 @@ export interface Native {
   release(): void;
   /** Reports an uncaught exception to the host. */
   fatal(error: unknown): void;
-  /** Waits until everything met the kernel, or `ms` passed. */
-  flush(ms: number): void;
+  /** Hands commands over and waits until everything has left, or `ms` passed. */
+  leave(ms: number): void;
   /** Bytes of the text as UTF-8. */
   byteLengthUtf8(text: string): number;
   /** Goes on with the events that `later` put off. */

@@ -2,11 +2,11 @@
 // The only module that talks to the addon's loader.
 import { setImmediate } from "node:timers";
 import { native } from "../binding.js";
-import { isDeno, onExit } from "./runtime.js";
+import { isDeno, isMainThread, onExit } from "./runtime.js";
 import { shared } from "./small.js";
 
-/** How long a process that ends waits for what was sent to reach the kernel. */
-const FLUSH_MS = 500;
+/** How long a process that ends waits for what was sent to leave. With a worker the I/O threads do not end. */
+const LEAVE_MS = 500;
 
 /**
  * The addon's functions for this env. Set by `attach`, and always before anything else here is reachable.
@@ -63,12 +63,12 @@ export function attach(callbacks) {
     hold: addon.hold,
     release: addon.release,
     fatal: addon.fatal,
-    flush: addon.flush,
+    leave: addon.leave,
     byteLengthUtf8: addon.byteLengthUtf8,
     continueDrain: addon.continueDrain,
   };
   attached = true;
-  onExit(() => N.flush(FLUSH_MS));
+  onExit(() => N.leave(isMainThread() ? LEAVE_MS : 0));
 }
 
 /** Started servers that hold the event loop; the addon has one flag for all of them. */

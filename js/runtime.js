@@ -60,6 +60,11 @@ export function uncaught(error, fatal) {
   else fatal(error);
 }
 
+/** Not imported: few programs that import ferrows need the module, and loading it takes its time. */
+export function isMainThread() {
+  return process.getBuiltinModule("node:worker_threads").isMainThread;
+}
+
 /** @param {() => void} callback may run more than once */
 export function onExit(callback) {
   process.on("exit", callback);

@@ -136,9 +136,9 @@ export const functions = [
   { name: "release", signature: "(): void", doc: "Hands held commands over." },
   { name: "fatal", signature: "(error: unknown): void", doc: "Reports an uncaught exception to the host." },
   {
-    name: "flush",
+    name: "leave",
     signature: "(ms: number): void",
-    doc: "Waits until everything met the kernel, or `ms` passed.",
+    doc: "Hands commands over and waits until everything has left, or `ms` passed.",
   },
   { name: "byteLengthUtf8", signature: "(text: string): number", doc: "Bytes of the text as UTF-8." },
   { name: "continueDrain", signature: "(): void", doc: "Goes on with the events that `later` put off." },

@@ -941,6 +941,49 @@ fn count_until_end(client: &mut RawClient, payload: &[u8]) -> usize {
     }
 }
 
+/// Beyond the window of a client that does not read, and of the queue that the kernel has for it.
+#[test]
+fn leaving_waits_for_what_is_queued_here() {
+    leave_behind(100, 100_000, |blocked| blocked);
+}
+
+/// Beyond the window alone: nothing waits here.
+#[cfg(target_os = "linux")]
+#[test]
+fn leaving_waits_for_what_the_kernel_has_not_sent() {
+    leave_behind(300, 1000, |blocked| !blocked);
+}
+
+fn leave_behind(count: usize, size: usize, is_as_meant: fn(bool) -> bool) {
+    let host = Host::echo();
+    let served = host.serve(|_| {});
+    assert!(host.run(|js| js.port.leave(pool(), PATIENCE)));
+    let mut client = RawClient::upgraded(served.address);
+    let id = host.wait_open();
+    let (blocked, left) = host.run(move |js| {
+        for _ in 0..count {
+            js.send(id, Opcode::Binary, &bytes(size));
+            js.hand_over();
+        }
+        js.port.settle(js.sockets[&id].thread, PATIENCE);
+        let blocked = js.sockets[&id].shared.is_blocked();
+        (blocked, js.port.leave(pool(), Duration::from_millis(20)))
+    });
+    assert!(is_as_meant(blocked));
+    assert!(!left);
+    let reader = std::thread::spawn(move || {
+        assert_eq!(count_until_end(&mut client, &bytes(size)), count);
+        client
+    });
+    assert!(host.run(move |js| {
+        js.send(id, Opcode::Text, b"end");
+        js.hand_over();
+        js.port.leave(pool(), PATIENCE)
+    }));
+    let _client = reader.join().unwrap();
+    host.finish(&served);
+}
+
 #[test]
 fn a_slow_subscriber_does_not_hold_up_the_others() {
     for close in [false, true] {

@@ -39,15 +39,15 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("bodyRead", body_read),
     ("bodyCancel", body_cancel),
     ("fatal", fatal),
-    ("flush", flush),
+    ("leave", leave),
     ("continueDrain", continue_drain),
     ("byteLengthUtf8", byte_length_utf8),
 ];
 
 /// Bytes of a streamed response that may wait before JavaScript is asked to.
 const STREAM_WINDOW: usize = 256 << 10;
-/// How long `flush` waits at most, whatever is asked.
-const LONGEST_FLUSH: Duration = Duration::from_secs(10);
+/// How long `leave` waits at most, whatever is asked.
+const LONGEST_LEAVE: Duration = Duration::from_secs(10);
 
 /// Bits of `mode` in `respond`.
 const MODE_STREAM: u32 = 1;
@@ -536,12 +536,12 @@ unsafe extern "C" fn fatal(env: sys::napi_env, info: sys::napi_callback_info) ->
     })
 }
 
-/// `flush(ms)`.
-unsafe extern "C" fn flush(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
+/// `leave(ms)`.
+unsafe extern "C" fn leave(env: sys::napi_env, info: sys::napi_callback_info) -> Value {
     guarded::<1>(env, info, |state, [ms]| {
-        let limit = Duration::from_millis(state.js.as_f64(ms).max(0.0) as u64).min(LONGEST_FLUSH);
+        let limit = Duration::from_millis(state.js.as_f64(ms).max(0.0) as u64).min(LONGEST_LEAVE);
         state.hand_over(&mut state.out.borrow_mut());
-        state.port.flush(limit);
+        state.port.leave(state.pool, limit);
         state.js.undefined()
     })
 }

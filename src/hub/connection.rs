@@ -221,4 +221,10 @@ impl Connection {
             waker.wake_by_ref();
         }
     }
+
+    /// Whether bytes for the peer wait, here or in the kernel. See [`Transport::has_unsent`](crate::session::Transport).
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.out.is_empty() || self.shared.transport().has_unsent()
+    }
 }

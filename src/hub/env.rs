@@ -15,6 +15,9 @@ const INBOX_LIMIT: usize = 4 << 20;
 /// waited in the system calls that the I/O thread makes in its stead.
 const OUTBOX_LIMIT: usize = 4 << 20;
 
+/// How often is looked whether bytes have left: the kernel does not tell.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// How a JavaScript thread is woken.
 pub trait EnvWaker: Send {
     /// Makes the thread take its events soon. Called from any thread.
@@ -34,6 +37,8 @@ pub struct EnvPort {
     /// Sockets for which bytes wait. Nearly always none.
     blocked: AtomicUsize,
     blocked_ids: Mutex<Vec<u32>>,
+    /// How many times [`EnvPort::leave`] was called.
+    leaves: AtomicU64,
 }
 
 /// The two lists shared with one I/O thread.
@@ -44,6 +49,8 @@ struct Lane {
     full: AtomicBool,
     /// For the batches of commands.
     receipts: Receipts,
+    /// The number of the last [`EnvPort::leave`] that this I/O thread has nothing left to do for.
+    left: AtomicU64,
 }
 
 impl std::fmt::Debug for EnvPort {
@@ -63,6 +70,7 @@ impl EnvPort {
             commands: Mailbox::new(),
             full: AtomicBool::new(false),
             receipts: Receipts::default(),
+            left: AtomicU64::new(0),
         };
         Self {
             lanes: (0..pool.len()).map(lane).collect(),
@@ -72,6 +80,7 @@ impl EnvPort {
             loses_wakes,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
+            leaves: AtomicU64::new(0),
         }
     }
 
@@ -86,6 +95,7 @@ impl EnvPort {
             loses_wakes: false,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
+            leaves: AtomicU64::new(0),
         }
     }
 
@@ -139,6 +149,32 @@ impl EnvPort {
         self.wait_until(limit, || {
             (0..self.lanes.len()).all(|thread| self.is_settled(thread))
         });
+    }
+
+    /// The process is about to end: waits until what was handed over has left, as
+    /// [`Transport::has_unsent`](crate::session::Transport::has_unsent) has it, or `limit` has passed. Returns which.
+    #[allow(clippy::must_use_candidate, reason = "it is called to wait")]
+    pub fn leave(&self, pool: &IoPool, limit: Duration) -> bool {
+        let number = self.leaves.fetch_add(1, Ordering::AcqRel) + 1;
+        let has_left = |lane: &Lane| {
+            lane.receipts.has_handled_all() && lane.left.load(Ordering::Acquire) >= number
+        };
+        let start = Instant::now();
+        loop {
+            for (thread, lane) in self.lanes.iter().enumerate() {
+                if !has_left(lane) {
+                    pool.thread(thread).wake();
+                }
+            }
+            self.wait_until(LOOK_AGAIN, || self.lanes.iter().all(has_left));
+            if self.lanes.iter().all(has_left) {
+                return true;
+            }
+            if start.elapsed() > limit {
+                return false;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Sockets of this thread for which bytes wait: `None` in the usual case that there are none.
@@ -219,6 +255,18 @@ impl EnvPort {
         let posted = lane.receipts.posted();
         lane.commands.take(batch);
         posted
+    }
+
+    /// The number of the [`EnvPort::leave`] under way, if I/O thread `thread` has not answered it.
+    #[must_use]
+    pub fn leaving(&self, thread: usize) -> Option<u64> {
+        let number = self.leaves.load(Ordering::Acquire);
+        (self.lanes[thread].left.load(Ordering::Relaxed) < number).then_some(number)
+    }
+
+    /// I/O thread `thread` has nothing left to do for [`EnvPort::leave`] `number`.
+    pub fn left(&self, thread: usize, number: u64) {
+        self.lanes[thread].left.store(number, Ordering::Release);
     }
 
     /// See [`EnvPort::take_commands`].

@@ -82,6 +82,8 @@ pub(crate) struct Env {
     pub(super) ended: bool,
     /// A task looks after wake-ups that get lost.
     kicked: bool,
+    /// The [`EnvPort::leave`] under way, and the first slot whose bytes may not have left.
+    leaving: (u64, u32),
     /// Connections that name it.
     connections: usize,
 }
@@ -96,6 +98,7 @@ impl Env {
             stalled: Vec::new(),
             ended: false,
             kicked: false,
+            leaving: (0, 0),
             connections: 0,
         }
     }
@@ -426,6 +429,10 @@ impl IoThread {
             let env = &mut self.envs[index];
             env.commands = batch;
             env.port.applied(self.index, posted);
+            if let Some(number) = env.port.leaving(self.index) {
+                self.leave(index, number);
+            }
+            let env = &mut self.envs[index];
             if !env.stalled.is_empty() && !env.port.is_full(self.index) {
                 for slot in std::mem::take(&mut env.stalled) {
                     if let Some(connection) = self.connection(slot) {
@@ -437,6 +444,24 @@ impl IoThread {
             if self.envs[index].port.is_detached() {
                 self.end_env(index);
             }
+        }
+    }
+
+    /// Looks whether all bytes of an env's connections have left, and answers if so.
+    fn leave(&mut self, index: usize, number: u64) {
+        let env = &mut self.envs[index];
+        if env.leaving.0 != number {
+            env.leaving = (number, 0);
+        }
+        let (_, from) = env.leaving;
+        let waiting = (from..self.slots.len() as u32).find(|slot| {
+            at(&mut self.slots, *slot)
+                .is_some_and(|connection| connection.env == index && connection.has_unsent())
+        });
+        let env = &mut self.envs[index];
+        match waiting {
+            Some(slot) => env.leaving.1 = slot,
+            None => env.port.left(self.index, number),
         }
     }
 

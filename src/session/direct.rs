@@ -8,7 +8,11 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 #[cfg(target_os = "linux")]
+pub(super) use linux::has_unsent;
+#[cfg(target_os = "linux")]
 use linux::{Socket, recv, send, send_vectored};
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::has_unsent;
 #[cfg(not(target_os = "linux"))]
 use portable::{Socket, recv, send, send_vectored};
 
@@ -94,7 +98,9 @@ pub(super) fn poll_read(
 #[cfg(target_os = "linux")]
 mod linux {
     use crate::session::returns::refill;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags};
+    use socket2::SockRef;
     use std::io::{self, IoSlice};
     pub(super) use std::os::fd::AsFd as Socket;
     use tokio::io::ReadBuf;
@@ -122,6 +128,14 @@ mod linux {
         buf.advance(n);
         Ok(n)
     }
+
+    /// See [`Transport::has_unsent`](crate::session::Transport::has_unsent). With this mark the kernel calls a TCP
+    /// socket writable when it has sent everything; when the connection has failed it does so too.
+    pub(in crate::session) fn has_unsent(socket: &impl Socket) -> bool {
+        let mut sockets = [PollFd::new(socket, PollFlags::OUT)];
+        SockRef::from(socket).set_tcp_notsent_lowat(1).is_ok()
+            && poll(&mut sockets, Some(&Timespec::default())) == Ok(0)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -146,5 +160,10 @@ mod portable {
         let n = (&*SockRef::from(socket)).read(buf.initialize_unfilled())?;
         buf.advance(n);
         Ok(n)
+    }
+
+    /// Other systems don't say.
+    pub(in crate::session) fn has_unsent(_socket: &impl Socket) -> bool {
+        false
     }
 }

@@ -231,6 +231,12 @@ impl TlsStream {
         std::mem::take(&mut self.session().progress)
     }
 
+    /// See [`Transport::has_unsent`].
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        !self.session().unsent.is_empty() || self.wire.has_unsent()
+    }
+
     /// Sends `close_notify`, then FIN. False when the kernel has no room for the former: to be tried again when it
     /// has. Without `patient` it is done without.
     #[must_use]

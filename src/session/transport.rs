@@ -139,6 +139,22 @@ impl Transport {
         true
     }
 
+    /// Whether written bytes have not left yet: a process that ends now could lose them, for a connection that is closed
+    /// with something unread is reset, and what the kernel has not sent by then is dropped. Bytes sent and not yet
+    /// acknowledged have left. On other systems than Linux only what waits here is known.
+    ///
+    /// To be asked at the end only: from then on the kernel takes little at a time.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => direct::has_unsent(stream),
+            // Written bytes are with the peer at once.
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            Self::Tls(stream) => stream.has_unsent(),
+        }
+    }
+
     /// Whether bytes have moved although writes said `WouldBlock`; asking forgets it.
     #[must_use]
     pub fn take_progress(&self) -> bool {
