@@ -1,11 +1,11 @@
 // @ts-check
 // Puts ferrows' Response and Request in the place of the platform's, for programs and frameworks that use the globals.
-import { loadPlatform, platformFetch } from "./js/platform.js";
+import { platform } from "./js/platform.js";
 import { platformRequest } from "./js/request.js";
 import { Request } from "./js/request-class.js";
 import { Response } from "./js/response-class.js";
 
-loadPlatform();
+const { fetch: platformFetch } = platform();
 
 /** The platform's, which may refuse the requests that handlers get. @param {any} input @param {any} [init] */
 function fetch(input, init = undefined) {

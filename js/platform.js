@@ -1,20 +1,46 @@
 // @ts-check
-// The host's own fetch classes. Taken when they are first needed, since Node loads its whole fetch implementation for
-// them, and once: later the globals may be ours (`ferrows/register`).
+// The host's own fetch classes. Node loads its whole fetch implementation for them, which takes longer than the rest of
+// a server's start: a program that only upgrades goes without.
 
-/** @type {typeof globalThis.Response} */
-export let PlatformResponse;
-/** @type {typeof globalThis.Request} */
-export let PlatformRequest;
-/** @type {typeof globalThis.fetch} */
-export let platformFetch;
+/** @typedef {{ Response: typeof Response, Request: typeof Request, fetch: typeof fetch }} Platform */
 
-/** Before any use of the above. */
-export function loadPlatform() {
-  if (PlatformResponse !== undefined) return;
-  PlatformResponse = globalThis.Response;
-  PlatformRequest = globalThis.Request;
-  platformFetch = globalThis.fetch;
+/** @type {Platform | undefined} */
+let taken;
+
+/** Taken when they are first needed, and once: later the globals may be ours (`ferrows/register`). @returns {Platform} */
+export function platform() {
+  if (taken === undefined) {
+    const { Response, Request, fetch } = globalThis;
+    taken = { Response, Request, fetch };
+  }
+  return taken;
+}
+
+/**
+ * Puts a prototype of ours under the platform's as soon as it makes a difference: when somebody asks for something that
+ * ours has not, or for what is above it, as `instanceof` does.
+ * @param {object} own
+ * @param {() => void} link gives `own` its prototype; called once
+ */
+export function inheritLater(own, link) {
+  let isLinked = false;
+  const linked = () => {
+    if (!isLinked) link();
+    isLinked = true;
+    return own;
+  };
+  const above = new Proxy(
+    {},
+    {
+      get: (_, key, receiver) => Reflect.get(linked(), key, receiver),
+      set: (_, key, value, receiver) => Reflect.set(linked(), key, value, receiver),
+      has: (_, key) => Reflect.has(linked(), key),
+      getPrototypeOf: () => Object.getPrototypeOf(linked()),
+      ownKeys: () => Reflect.ownKeys(linked()),
+      getOwnPropertyDescriptor: (_, key) => Reflect.getOwnPropertyDescriptor(linked(), key),
+    },
+  );
+  Object.setPrototypeOf(own, above);
 }
 
 /**

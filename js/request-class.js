@@ -1,30 +1,24 @@
 // @ts-check
 // The exported Request: the platform's own class, except that it also takes the requests that handlers get. The
 // platform's refuses those where it keeps its state in private fields (Node 24 and later).
-import { loadPlatform, PlatformRequest } from "./platform.js";
+import { platform } from "./platform.js";
 import { platformRequest } from "./request.js";
-
-/** The platform's class is not loaded at import: see platform.js. */
-function target() {
-  loadPlatform();
-  return PlatformRequest;
-}
 
 export const Request = new Proxy(
   // Only so that it can be called; everything is answered by the platform's class.
   /** @type {typeof globalThis.Request} */ (/** @type {unknown} */ (function Request() {})),
   {
     construct(_stub, [input, ...rest], newTarget) {
-      return Reflect.construct(target(), [platformRequest(input), ...rest], newTarget);
+      return Reflect.construct(platform().Request, [platformRequest(input), ...rest], newTarget);
     },
     apply(_stub, self, args) {
-      return Reflect.apply(/** @type {any} */ (target()), self, args);
+      return Reflect.apply(/** @type {any} */ (platform().Request), self, args);
     },
     get(_stub, key) {
-      return Reflect.get(target(), key);
+      return Reflect.get(platform().Request, key);
     },
     has(_stub, key) {
-      return Reflect.has(target(), key);
+      return Reflect.has(platform().Request, key);
     },
   },
 );

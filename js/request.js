@@ -8,7 +8,7 @@
 
 import { CookieMap } from "./cookies.js";
 import { headerKey } from "./exchange.js";
-import { forward, inherit, loadPlatform, PlatformRequest, PlatformResponse } from "./platform.js";
+import { forward, inherit, inheritLater, platform } from "./platform.js";
 import { withRoute } from "./route-clone.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
@@ -111,7 +111,9 @@ class LazyRequest {
   async formData() {
     const type = this.headers.get("content-type");
     const bytes = await consume(this.#exchange);
-    return new PlatformResponse(bytes, { headers: type === null ? {} : { "content-type": type } }).formData();
+    return new (platform().Response)(bytes, {
+      headers: type === null ? {} : { "content-type": type },
+    }).formData();
   }
 
   /** A real Request; the body is read by both. */
@@ -129,7 +131,7 @@ class LazyRequest {
     if (isUsed(exchange)) throw unusable();
     const [ours, theirs] = stream.tee();
     exchange.bodyStream = ours;
-    exchange.bodyHolder = new PlatformResponse(ours);
+    exchange.bodyHolder = new (platform().Response)(ours);
     // It has the stream that was split.
     this.#real = undefined;
     return realRequest(this, exchange, theirs);
@@ -161,23 +163,19 @@ export function createRequest(exchange) {
   return /** @type {Request} */ (/** @type {unknown} */ (new LazyRequest(exchange)));
 }
 
-let isLinked = false;
+// `request.constructor` is the platform's Request, and so is its name.
+Reflect.deleteProperty(LazyRequest.prototype, "constructor");
 
-/** Puts the class under the platform's Request. Not at import, since Node loads its fetch implementation for it. */
-export function linkRequestClass() {
-  if (isLinked) return;
-  isLinked = true;
-  loadPlatform();
+inheritLater(LazyRequest.prototype, () => {
   const own = LazyRequest.prototype;
-  // `request.constructor` is then the platform's Request, and so is its name.
-  Reflect.deleteProperty(own, "constructor");
-  const { prototype } = PlatformRequest;
+  const { Request } = platform();
+  const { prototype } = Request;
   // Attributes that nobody reads need no body; the rest of what the platform's has reads it.
   for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
     if (get !== undefined && !Object.hasOwn(own, name)) forward(own, name, plainOf);
   }
-  inherit(own, prototype, new PlatformRequest("http://localhost/"), realOf);
-}
+  inherit(own, prototype, new Request("http://localhost/"), realOf);
+});
 
 /** Bun's URL: the Host header and the raw target. @param {Exchange} exchange */
 function urlOf(exchange) {
@@ -222,13 +220,13 @@ function realRequest(request, exchange, body) {
   const isBodiless = method === "GET" || method === "HEAD";
   const init = { method, headers, signal, ...(body === null || isBodiless ? {} : { body, duplex: "half" }) };
   try {
-    return new PlatformRequest(request.url, /** @type {RequestInit} */ (init));
+    return new (platform().Request)(request.url, /** @type {RequestInit} */ (init));
   } catch (error) {
     if (body !== null && isUsed(exchange)) throw error;
     // A Host header may be no part of a URL, and CONNECT and TRACE are refused.
     const url = URL.canParse(request.url) ? request.url : `http://localhost${exchange.pathAndQuery}`;
     const allowed = /^(connect|trace|track)$/i.test(method) ? "GET" : method;
-    return new PlatformRequest(
+    return new (platform().Request)(
       url,
       /** @type {RequestInit} */ ({ ...init, method: allowed, body: allowed === method ? body : null }),
     );
@@ -249,7 +247,7 @@ function isUsed({ isBodyUsed, bodyStream: stream }) {
   if (isBodyUsed || stream === undefined) return isBodyUsed;
   try {
     // The public way to ask whether somebody has read from a stream; it takes nothing.
-    new PlatformResponse(stream);
+    new (platform().Response)(stream);
     return false;
   } catch {
     return true;
@@ -326,7 +324,7 @@ async function consume(exchange) {
   if (isUsed(exchange)) throw unusable();
   const stream = exchange.bodyStream;
   exchange.isBodyUsed = true;
-  if (stream !== undefined) return new Uint8Array(await new PlatformResponse(stream).arrayBuffer());
+  if (stream !== undefined) return new Uint8Array(await new (platform().Response)(stream).arrayBuffer());
   return new Promise((resolve, reject) => {
     /** @type {ArrayBuffer[]} */
     const chunks = [];

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { bodyAlreadyUsed } from "./errors.js";
 import { HeaderFields, JSON_TYPE, TEXT_TYPE } from "./header-fields.js";
-import { inherit, loadPlatform, PlatformResponse } from "./platform.js";
+import { inherit, inheritLater, platform } from "./platform.js";
 
 /** @typedef {string | Uint8Array<ArrayBuffer>} Memory */
 
@@ -35,10 +35,6 @@ export let sizeOf;
 /** Whether the program gave a stream as the body. @type {(response: Response) => boolean} */
 export let isStreamed;
 
-/** Puts the class under the platform's. Not at import, since Node loads its fetch implementation for it. @type {() => void} */
-let link;
-let isLinked = false;
-
 export class Response {
   /** What the body is made of: null = no body, undefined = #real has it. @type {Memory | null | undefined} */
   #memory = null;
@@ -59,16 +55,14 @@ export class Response {
 
   /** @param {unknown} [body] @param {any} [init] */
   constructor(body = null, init = undefined) {
-    if (!isLinked) link();
     const isUsual = init === undefined || Response.#takeInit(this, init);
     if (isUsual && Response.#takeBody(this, body)) return;
     this.#isStreamed = typeof body === "object" && body !== null && Symbol.asyncIterator in body;
-    Response.#adopt(this, new PlatformResponse(/** @type {any} */ (body), init), isUsual);
+    Response.#adopt(this, new (platform().Response)(/** @type {any} */ (body), init), isUsual);
   }
 
   /** @param {unknown} data @param {any} [init] */
   static json(data, init = undefined) {
-    if (!isLinked) link();
     const response = new Response();
     if (init === undefined || Response.#takeInit(response, init)) {
       const text = JSON.stringify(data);
@@ -78,22 +72,20 @@ export class Response {
         return response;
       }
     }
-    return Response.#adopt(response, PlatformResponse.json(data, init), false);
+    return Response.#adopt(response, platform().Response.json(data, init), false);
   }
 
   /** @param {string | URL} url @param {number} [status] */
   static redirect(url, status = 302) {
-    if (!isLinked) link();
     return Response.#adopt(
       new Response(),
-      PlatformResponse.redirect(url, /** @type {302} */ (status)),
+      platform().Response.redirect(url, /** @type {302} */ (status)),
       false,
     );
   }
 
   static error() {
-    if (!isLinked) link();
-    return Response.#adopt(new Response(), PlatformResponse.error(), false);
+    return Response.#adopt(new Response(), platform().Response.error(), false);
   }
 
   get type() {
@@ -288,7 +280,7 @@ export class Response {
   static #realOf(self) {
     if (self.#real === undefined) {
       const memory = plain(/** @type {Memory | null} */ (self.#memory));
-      self.#real = new PlatformResponse(memory, {
+      self.#real = new (platform().Response)(memory, {
         status: self.#status,
         statusText: self.#statusText,
         headers: self.#headers ?? Response.#entries(self),
@@ -338,11 +330,10 @@ export class Response {
 
     isStreamed = (self) => self.#isStreamed;
 
-    link = () => {
-      isLinked = true;
-      loadPlatform();
-      inherit(Response.prototype, PlatformResponse.prototype, new PlatformResponse(), Response.#typedReal);
-    };
+    inheritLater(Response.prototype, () => {
+      const { Response: Platform } = platform();
+      inherit(Response.prototype, Platform.prototype, new Platform(), Response.#typedReal);
+    });
   }
 }
 
@@ -351,8 +342,7 @@ Object.defineProperty(Response, Symbol.hasInstance, {
   value(value) {
     // A subclass asks for its own instances.
     if (this !== Response) return Function.prototype[Symbol.hasInstance].call(this, value);
-    loadPlatform();
-    return isOwnResponse(value) || value instanceof PlatformResponse;
+    return isOwnResponse(value) || value instanceof platform().Response;
   },
 });
 

@@ -6,7 +6,7 @@ import { bodyAlreadyUsed, statusNotSendable } from "./errors.js";
 import { ANSWERED, PENDING } from "./exchange.js";
 import { bareLines, HeaderFields } from "./header-fields.js";
 import { N } from "./native.js";
-import { loadPlatform, PlatformResponse } from "./platform.js";
+import { platform } from "./platform.js";
 import { isBodyFailure } from "./request.js";
 import { bodyTypeOf, fieldsOf, isOwnResponse, sizeOf, takeMemory } from "./response-class.js";
 import { afterSettling } from "./runtime.js";
@@ -20,14 +20,12 @@ export const NO_LENGTH = 4;
 
 /** @param {unknown} value @returns {value is Response} */
 export function isResponse(value) {
-  if (isOwnResponse(value)) return true;
-  loadPlatform();
+  if (typeof value !== "object" || value === null) return false;
   return (
-    value instanceof PlatformResponse ||
+    isOwnResponse(value) ||
+    value instanceof platform().Response ||
     // Of another realm, or of a program's own fetch implementation.
-    (typeof value === "object" &&
-      value !== null &&
-      Object.prototype.toString.call(value) === "[object Response]")
+    Object.prototype.toString.call(value) === "[object Response]"
   );
 }
 

@@ -2,7 +2,7 @@
 // What `clone()` of a route's request gives: the platform's Request, and beside it the route's parameters and cookies,
 // in copies of its own.
 import { CookieMap, copyOf } from "./cookies.js";
-import { PlatformRequest } from "./platform.js";
+import { platform } from "./platform.js";
 
 /** `cookies` once they were read or changed. @typedef {{ params: Record<string, string>, cookies: CookieMap | undefined }} Route */
 
@@ -41,8 +41,9 @@ const prototype = {
  * @param {Route} route
  */
 export function withRoute(request, { params, cookies }) {
-  if (Object.getPrototypeOf(prototype) !== PlatformRequest.prototype) {
-    Object.setPrototypeOf(prototype, PlatformRequest.prototype);
+  const { Request } = platform();
+  if (Object.getPrototypeOf(prototype) !== Request.prototype) {
+    Object.setPrototypeOf(prototype, Request.prototype);
   }
   routes.set(request, { params: { ...params }, cookies: cookies && copyOf(cookies) });
   return Object.setPrototypeOf(request, prototype);

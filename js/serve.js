@@ -4,7 +4,6 @@ import { callbacks } from "./dispatch.js";
 import { cannotListen } from "./errors.js";
 import { attach, N } from "./native.js";
 import { parseServeOptions } from "./options.js";
-import { linkRequestClass } from "./request.js";
 import { createServer } from "./server.js";
 import { explainTls } from "./tls.js";
 
@@ -14,7 +13,6 @@ import { explainTls } from "./tls.js";
  */
 export function serve(options) {
   const config = parseServeOptions(options);
-  linkRequestClass();
   attach(callbacks);
   return createServer(new ServerCore(listen(config), config));
 }
