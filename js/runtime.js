@@ -1,6 +1,7 @@
 // @ts-check
 // What differs between Node and Deno, in one place.
-import process from "node:process";
+//
+// `process` is the global one, here and elsewhere: for the exports of "node:process" Node makes the three standard streams.
 import { setImmediate } from "node:timers";
 
 /** @type {any} */

@@ -3,7 +3,6 @@
 // encrypted are opened with the host's node:crypto.
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import process from "node:process";
 import { invalidArgument, tlsError } from "./errors.js";
 
 /** @typedef {Record<PropertyKey, any>} Bag */

@@ -3,7 +3,6 @@
 // end what it has sent.
 
 import { writeSync } from "node:fs";
-import process from "node:process";
 import { EXITS } from "./exits.js";
 import { COUNTER_BYTES, Program } from "./program.js";
 

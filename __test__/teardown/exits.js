@@ -1,7 +1,6 @@
 // @ts-check
 // The ways in which a serving process ends. `child` runs in that process, `drive` in the suite, with the clients.
 
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "./client.js";
 

@@ -3,7 +3,6 @@
 // server, so that each command shows that this server still works.
 
 import { writeSync } from "node:fs";
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { serve } from "../../index.js";

@@ -1,7 +1,6 @@
 // @ts-check
 // The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients.
 
-import process from "node:process";
 import { request } from "./client.js";
 
 /**

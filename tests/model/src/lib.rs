@@ -100,10 +100,7 @@ fn a_receipt_comes_behind_what_it_is_for() {
         };
         let taker = {
             let take = take.clone();
-            thread::spawn(move || {
-                take();
-                take();
-            })
+            thread::spawn(take)
         };
         for posts in 1..=2 {
             mailbox.post(&mut Numbers(vec![7]));
