@@ -1,8 +1,8 @@
 // @ts-check
 // The ways in which a serving process ends. `child` runs in that process, `drive` in the suite, with the clients.
+// Nothing is imported for the latter alone: thousands of processes load this.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { request } from "./client.js";
 
 /**
  * @typedef {import("./program.js").Program} Program
@@ -16,7 +16,7 @@ import { request } from "./client.js";
  *
  * @typedef {object} DriveTools
  * @property {Client[]} clients
- * @property {number} port
+ * @property {(target: string) => Promise<string>} request   sends one that is no handshake, and gives all that came until the end
  * @property {number} round
  * @property {(signal: NodeJS.Signals) => void} kill
  *
@@ -115,10 +115,10 @@ export const EXITS = [
         },
         message: (ws) => program.send(ws),
       }),
-    async drive({ clients, port, round }) {
+    async drive({ clients, request, round }) {
       load({ clients });
       await sleep(round % 10);
-      const answer = await request(port, "/exit");
+      const answer = await request("/exit");
       if (answer !== "") throw new Error(`an answer to the request: ${answer}`);
     },
   },
@@ -184,8 +184,8 @@ export const EXITS = [
         },
       });
     },
-    async drive({ clients, port }) {
-      const answers = ["/stream", "/never", "/stream", "/never"].map((target) => request(port, target));
+    async drive({ clients, request }) {
+      const answers = ["/stream", "/never", "/stream", "/never"].map(request);
       load({ clients });
       await Promise.all(answers);
     },

@@ -11,7 +11,7 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { within } from "../support/wait.js";
-import { Client } from "./client.js";
+import { Client, request } from "./client.js";
 import { EXITS } from "./exits.js";
 import { PUBLISHED, REFUSED } from "./program.js";
 import { findRuntimes } from "./runtimes.js";
@@ -124,7 +124,12 @@ async function runExit(runtime, exit, round) {
       const all = Array.from({ length: count }, (_, id) => Client.connect(port, id));
       clients.push(...(await within(Promise.all(all), "the handshakes", LIMIT)));
     }
-    await drive({ clients, port, round, kill: (signal) => child.kill(signal) });
+    await drive({
+      clients,
+      request: (target) => request(port, target),
+      round,
+      kill: (signal) => child.kill(signal),
+    });
     const ended = await child.ended(exit.code ?? 3, exit.signal);
     if (exit.expectsError) assert.match(ended.stderr, new RegExp(exit.expectsError));
     else assert.equal(ended.stderr, "");
@@ -225,7 +230,9 @@ async function runWorkers(runtime, end, rounds) {
       );
       all.push(...groups.flat());
       const served = Promise.all(
-        groups.map((clients, i) => (end.drive ?? keepBusy)({ clients, port: ports[i] })),
+        groups.map((clients, i) =>
+          (end.drive ?? keepBusy)({ clients, request: (target) => request(ports[i], target) }),
+        ),
       );
       if (!end.endsItself) await new Promise((resolve) => setTimeout(resolve, ms / 3));
       checkEnd(await order({ name: end.endsItself ? "wait" : "terminate" }));

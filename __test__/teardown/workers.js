@@ -1,7 +1,6 @@
 // @ts-check
-// The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients.
-
-import { request } from "./client.js";
+// The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients. Nothing is imported
+// for the latter alone: thousands of workers load this.
 
 /**
  * @typedef {import("./program.js").Program} Program
@@ -10,7 +9,7 @@ import { request } from "./client.js";
  * @typedef {object} End
  * @property {string} title
  * @property {(tools: { program: Program, round: number, clients: number }) => number} worker   returns its port
- * @property {(tools: { clients: Client[], port: number }) => unknown} [drive]   by default the clients keep messages
+ * @property {(tools: { clients: Client[], request: (target: string) => Promise<string> }) => unknown} [drive]   by default the clients keep messages
  *   under way; a promise that it returns must be settled when the worker has ended
  * @property {number} [workers]   at the same time, by default 1
  * @property {number} [clients]   of each worker, by default 4
@@ -96,9 +95,9 @@ export const TERMINATIONS = [
         message: (ws) => program.send(ws),
       });
     },
-    drive({ clients, port }) {
+    drive({ clients, request }) {
       for (const client of clients) client.load(WINDOW);
-      return Promise.all(["/stream", "/never", "/stream", "/never"].map((target) => request(port, target)));
+      return Promise.all(["/stream", "/never", "/stream", "/never"].map(request));
     },
   },
   {
@@ -122,10 +121,10 @@ export const TERMINATIONS = [
     title: "while connections come and go",
     isUnheard: true,
     worker: ({ program }) => program.serve({ message: (ws) => program.send(ws) }),
-    drive({ clients, port }) {
+    drive({ clients, request }) {
       for (const client of clients.slice(1)) client.load(WINDOW);
       clients[0].close();
-      return Promise.all(Array.from({ length: 20 }, () => request(port, "/")));
+      return Promise.all(Array.from({ length: 20 }, () => request("/")));
     },
   },
   {
