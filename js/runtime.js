@@ -1,7 +1,8 @@
 // @ts-check
 // What differs between Node and Deno, in one place.
 //
-// `process` is the global one, here and elsewhere: for the exports of "node:process" Node makes the three standard streams.
+// `process` is the global one, here and elsewhere: for the exports of "node:process" Node makes the three standard
+// streams.
 import { setImmediate } from "node:timers";
 
 /** @type {any} */
@@ -61,9 +62,12 @@ export function uncaught(error, fatal) {
   else fatal(error);
 }
 
-/** Not imported: few programs that import ferrows need the module, and loading it takes its time. */
+/**
+ * Not imported: few programs that import ferrows need the module, and loading it takes its time. The first releases of
+ * Deno 2 have no `getBuiltinModule`.
+ */
 export function isMainThread() {
-  return process.getBuiltinModule("node:worker_threads").isMainThread;
+  return process.getBuiltinModule?.("node:worker_threads").isMainThread ?? true;
 }
 
 /** @param {() => void} callback may run more than once */
