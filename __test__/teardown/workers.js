@@ -1,6 +1,6 @@
 // @ts-check
-// The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients. Nothing is imported
-// for the latter alone: thousands of workers load this.
+// The ways in which a serving worker ends. `worker` runs in it, `drive` in the suite, with the clients. Nothing is
+// imported for the latter alone: thousands of workers load this.
 
 /**
  * @typedef {import("./program.js").Program} Program
@@ -9,8 +9,8 @@
  * @typedef {object} End
  * @property {string} title
  * @property {(tools: { program: Program, round: number, clients: number }) => number} worker   returns its port
- * @property {(tools: { clients: Client[], request: (target: string) => Promise<string> }) => unknown} [drive]   by default the clients keep messages
- *   under way; a promise that it returns must be settled when the worker has ended
+ * @property {(tools: Pick<import("./exits.js").DriveTools, "clients" | "request">) => unknown} [drive]   by default the
+ *   clients keep messages under way; a promise that it returns must be settled when the worker has ended
  * @property {number} [workers]   at the same time, by default 1
  * @property {number} [clients]   of each worker, by default 4
  * @property {number} [weight]   of the rounds that each of the others has, by default 1
