@@ -37,8 +37,6 @@ pub struct EnvPort {
     /// Sockets for which bytes wait. Nearly always none.
     blocked: AtomicUsize,
     blocked_ids: Mutex<Vec<u32>>,
-    /// How many times [`EnvPort::leave`] was called.
-    leaves: AtomicU64,
 }
 
 /// The two lists shared with one I/O thread.
@@ -49,8 +47,8 @@ struct Lane {
     full: AtomicBool,
     /// For the batches of commands.
     receipts: Receipts,
-    /// The number of the last [`EnvPort::leave`] that this I/O thread has nothing left to do for.
-    left: AtomicU64,
+    /// For the calls of [`EnvPort::leave`].
+    leaves: Receipts,
 }
 
 impl std::fmt::Debug for EnvPort {
@@ -70,7 +68,7 @@ impl EnvPort {
             commands: Mailbox::new(),
             full: AtomicBool::new(false),
             receipts: Receipts::default(),
-            left: AtomicU64::new(0),
+            leaves: Receipts::default(),
         };
         Self {
             lanes: (0..pool.len()).map(lane).collect(),
@@ -80,7 +78,6 @@ impl EnvPort {
             loses_wakes,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
-            leaves: AtomicU64::new(0),
         }
     }
 
@@ -95,7 +92,6 @@ impl EnvPort {
             loses_wakes: false,
             blocked: AtomicUsize::new(0),
             blocked_ids: Mutex::default(),
-            leaves: AtomicU64::new(0),
         }
     }
 
@@ -155,10 +151,10 @@ impl EnvPort {
     /// [`Transport::has_unsent`](crate::session::Transport::has_unsent) has it, or `limit` has passed. Returns which.
     #[allow(clippy::must_use_candidate, reason = "it is called to wait")]
     pub fn leave(&self, pool: &IoPool, limit: Duration) -> bool {
-        let number = self.leaves.fetch_add(1, Ordering::AcqRel) + 1;
-        let has_left = |lane: &Lane| {
-            lane.receipts.has_handled_all() && lane.left.load(Ordering::Acquire) >= number
-        };
+        for lane in &self.lanes {
+            lane.leaves.post();
+        }
+        let has_left = |lane: &Lane| lane.leaves.has_handled_all();
         let start = Instant::now();
         loop {
             for (thread, lane) in self.lanes.iter().enumerate() {
@@ -166,8 +162,7 @@ impl EnvPort {
                     pool.thread(thread).wake();
                 }
             }
-            self.wait_until(LOOK_AGAIN, || self.lanes.iter().all(has_left));
-            if self.lanes.iter().all(has_left) {
+            if self.wait_until(LOOK_AGAIN, || self.lanes.iter().all(has_left)) {
                 return true;
             }
             if start.elapsed() > limit {
@@ -257,16 +252,16 @@ impl EnvPort {
         posted
     }
 
-    /// The number of the [`EnvPort::leave`] under way, if I/O thread `thread` has not answered it.
+    /// The number of the [`EnvPort::leave`] under way, if I/O thread `thread` has not answered it. To be asked before
+    /// [`EnvPort::take_commands`]: what was handed over before that call is then among what is taken.
     #[must_use]
     pub fn leaving(&self, thread: usize) -> Option<u64> {
-        let number = self.leaves.load(Ordering::Acquire);
-        (self.lanes[thread].left.load(Ordering::Relaxed) < number).then_some(number)
+        self.lanes[thread].leaves.due()
     }
 
-    /// I/O thread `thread` has nothing left to do for [`EnvPort::leave`] `number`.
+    /// For I/O thread `thread`, everything that was handed over before [`EnvPort::leave`] `number` has left.
     pub fn left(&self, thread: usize, number: u64) {
-        self.lanes[thread].left.store(number, Ordering::Release);
+        self.lanes[thread].leaves.handled(number);
     }
 
     /// See [`EnvPort::take_commands`].
@@ -296,21 +291,22 @@ impl EnvPort {
         }
     }
 
-    /// Waits for the I/O threads: they never wait for us, so this ends after what they have in hand.
+    /// Waits for the I/O threads: they never wait for us, so this ends after what they have in hand. Returns false when
+    /// `limit` has passed.
     #[expect(clippy::unused_self, reason = "a method of the port's waiting side")]
-    fn wait_until(&self, limit: Duration, done: impl Fn() -> bool) {
+    fn wait_until(&self, limit: Duration, done: impl Fn() -> bool) -> bool {
         if done() {
-            return;
+            return true;
         }
         let start = Instant::now();
         loop {
             std::thread::yield_now();
             if done() {
-                return;
+                return true;
             }
             let waited = start.elapsed();
             if waited > limit {
-                return;
+                return false;
             }
             if waited > Duration::from_millis(1) {
                 std::thread::sleep(Duration::from_micros(100));

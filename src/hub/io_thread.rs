@@ -422,6 +422,7 @@ impl IoThread {
                 continue;
             }
             let mut batch = std::mem::take(&mut env.commands);
+            let leaving = env.port.leaving(self.index);
             let posted = env.port.take_commands(self.index, &mut batch);
             self.apply(index, &mut batch);
             self.write_round(&batch.bytes);
@@ -429,10 +430,6 @@ impl IoThread {
             let env = &mut self.envs[index];
             env.commands = batch;
             env.port.applied(self.index, posted);
-            if let Some(number) = env.port.leaving(self.index) {
-                self.leave(index, number);
-            }
-            let env = &mut self.envs[index];
             if !env.stalled.is_empty() && !env.port.is_full(self.index) {
                 for slot in std::mem::take(&mut env.stalled) {
                     if let Some(connection) = self.connection(slot) {
@@ -440,6 +437,9 @@ impl IoThread {
                         connection.wake();
                     }
                 }
+            }
+            if let Some(number) = leaving {
+                self.leave(index, number);
             }
             if self.envs[index].port.is_detached() {
                 self.end_env(index);

@@ -91,7 +91,7 @@ impl WakeFlag {
     }
 }
 
-/// How many batches were posted, and how many of those the taker is through with. One poster, one taker.
+/// How many things were posted, such as batches, and how many of those the taker is through with. One poster, one taker.
 ///
 /// ```text
 /// poster: post(batch); number = receipts.post(); wake the taker ... has_handled(number)?
@@ -117,7 +117,7 @@ impl Default for Receipts {
 }
 
 impl Receipts {
-    /// Counts a batch, for the poster, behind [`Mailbox::post`]. Returns its number.
+    /// Counts a post, for the poster, behind [`Mailbox::post`] where that is what is counted. Returns its number.
     pub fn post(&self) -> u64 {
         let number = self.posted.load(Ordering::Relaxed) + 1;
         self.posted.store(number, Ordering::Release);
@@ -130,12 +130,19 @@ impl Receipts {
         self.posted.load(Ordering::Acquire)
     }
 
-    /// The taker is through with all batches up to `number`.
+    /// For the taker, before [`Mailbox::take`]: the same, if it is not through with that.
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
+        let number = self.posted();
+        (!self.has_handled(number)).then_some(number)
+    }
+
+    /// The taker is through with everything up to `number`.
     pub fn handled(&self, number: u64) {
         self.handled.store(number, Ordering::Release);
     }
 
-    /// For the poster: whether the taker is through with batch `number`.
+    /// Whether the taker is through with everything up to `number`.
     #[must_use]
     pub fn has_handled(&self, number: u64) -> bool {
         self.handled.load(Ordering::Acquire) >= number

@@ -98,10 +98,7 @@ fn a_receipt_comes_behind_what_it_is_for() {
                 }
             }
         };
-        let taker = {
-            let take = take.clone();
-            thread::spawn(take)
-        };
+        let taker = thread::spawn(take.clone());
         for posts in 1..=2 {
             mailbox.post(&mut Numbers(vec![7]));
             let number = receipts.post();
