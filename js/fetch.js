@@ -1,9 +1,9 @@
 // @ts-check
 // From a request to the program's handler, and from what it gave to a response.
-import { inspect } from "node:util";
 import { PENDING, UPGRADED } from "./exchange.js";
 import { createRequest } from "./request.js";
 import { discard, isResponse, respondPlain, sendResponse } from "./response.js";
+import { inspect } from "./runtime.js";
 
 /** @typedef {import("./exchange.js").Exchange} Exchange */
 
@@ -103,8 +103,7 @@ const SHOWN = 100;
 
 /** @param {unknown} value */
 function shown(value) {
-  const text =
-    typeof value === "string" ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity });
+  const text = typeof value === "string" ? JSON.stringify(value) : inspect(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }
 

@@ -70,6 +70,17 @@ export function isMainThread() {
   return process.getBuiltinModule?.("node:worker_threads").isMainThread ?? true;
 }
 
+/**
+ * A value as the runtime's console shows it, in one line. What does so on Node is not imported either: its exports make
+ * Node load workers and more.
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function inspect(value) {
+  const how = { depth: 1, breakLength: Infinity };
+  return isDeno ? deno.inspect(value, how) : process.getBuiltinModule("node:util").inspect(value, how);
+}
+
 /** @param {() => void} callback may run more than once */
 export function onExit(callback) {
   process.on("exit", callback);
