@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { TEST_ENV } from "./support.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const runtimesFolder = join(root, "__test__", "runtimes");
@@ -206,7 +207,13 @@ function runFile(file, binary, args, report) {
   return new Promise((resolve) => {
     const child = spawn(binary, args, {
       cwd: root,
-      env: { ...process.env, FERROWS_CONTRACT_REPORT: report, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+      env: {
+        ...process.env,
+        ...TEST_ENV,
+        FERROWS_CONTRACT_REPORT: report,
+        NO_COLOR: "1",
+        DENO_NO_UPDATE_CHECK: "1",
+      },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";

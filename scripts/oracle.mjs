@@ -12,7 +12,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { NOT_RUN } from "./runner.mjs";
-import { answers, fail, inRoot, requireNode, run, time } from "./support.mjs";
+import { answers, fail, inRoot, requireNode, run, TEST_ENV, time } from "./support.mjs";
 
 requireNode();
 const { values: options } = parseArgs({
@@ -226,7 +226,7 @@ async function ask({ name, program, flags }, ids, label) {
     program,
     [...flags, path.join(probe, "probe.mjs"), "--impl", options.impl, "--only", only],
     // The probe's own limits are 8 to 50 s a scenario; this one is for a process that hangs.
-    { seconds: 240, capture: true, quiet: true },
+    { env: TEST_ENV, seconds: 240, capture: true, quiet: true },
   );
   writeFileSync(path.join(work, `${name}-${label}.log`), output);
   try {

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { main } from "./runner.mjs";
-import { answers, fail, filesBelow, inRoot, requireNode, run } from "./support.mjs";
+import { answers, fail, filesBelow, inRoot, requireNode, run, TEST_ENV } from "./support.mjs";
 
 requireNode();
 if (!process.argv.includes("--list")) await installTools();
@@ -123,6 +123,7 @@ function nodeTests(folder, { test = () => true, parallel = 1 } = {}) {
   return {
     // The files are named one by one: what a folder means to `node --test` depends on Node's version.
     command: () => ["node", "--test", `--test-concurrency=${parallel}`, "--test-reporter=spec", ...files()],
+    env: TEST_ENV,
     missing: () => (files().length ? undefined : `no test file in ${folder}`),
   };
 }

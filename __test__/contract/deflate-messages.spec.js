@@ -781,7 +781,7 @@ for (const perMessageDeflate of [true, DEDICATED]) {
     const accepted = answers.length - 1;
     ws.send("after", true);
     await client.received(accepted + 1);
-    const inflater = new Unpacker(15, 64 << 10);
+    const inflater = new Unpacker();
     for (const [index, { payload }] of client.frames.entries()) {
       const got = perMessageDeflate === true ? unpack(payload) : await inflater.unpack(payload);
       if (index === accepted) assert.equal(got.toString(), "after");

@@ -97,22 +97,24 @@ class Stream {
   /** @type {Buffer[]} */
   #parts = [];
   #stream;
+  /** @type {Promise<never>} */
+  #failed;
 
   /** @param {zlib.DeflateRaw | zlib.InflateRaw} stream */
   constructor(stream) {
     this.#stream = stream;
+    this.#failed = new Promise((_, reject) => stream.once("error", reject));
+    this.#failed.catch(() => {}); // It fails the call that is waiting, or the next one.
     stream.on("data", (/** @type {Buffer} */ part) => this.#parts.push(part));
   }
 
   /** What comes out when `input` has gone in. @param {Uint8Array} input @returns {Promise<Buffer>} */
   async through(input) {
-    const failed = new Promise((_, reject) => this.#stream.once("error", reject));
-    failed.catch(() => {});
-    this.#stream.write(input);
     const flushed = new Promise((resolve) => {
+      this.#stream.write(input);
       this.#stream.flush(zlib.constants.Z_SYNC_FLUSH, () => resolve(undefined));
     });
-    await within(Promise.race([flushed, failed]), "zlib");
+    await within(Promise.race([flushed, this.#failed]), "zlib");
     return Buffer.concat(this.#parts.splice(0));
   }
 }
@@ -139,10 +141,11 @@ export class Unpacker {
 
   /**
    * @param {number} [windowBits]
-   * @param {number} [chunkSize]   zlib lets a stream refer to all of the output at hand, window or not: so there is
-   *   little of that. More is faster, where the window is not the point.
    */
-  constructor(windowBits = 15, chunkSize = 64) {
+  constructor(windowBits = 15) {
+    // zlib lets a stream refer to all of the output at hand, window or not: so there is little of that, unless the
+    // window is all that the format can refer to.
+    const chunkSize = windowBits < 15 ? 64 : 64 << 10;
     this.#stream = new Stream(zlib.createInflateRaw({ windowBits, chunkSize }));
   }
 

@@ -3,7 +3,6 @@
 // HTTP responses, WebSocket frames, the end of the stream.
 
 import net from "node:net";
-import tls from "node:tls";
 import { Watch } from "./wait.js";
 
 /** RFC 6455 section 11.8. */
@@ -167,20 +166,22 @@ export class RawClient {
    * A TCP (or unix) connection, with nothing sent yet but what TLS needs.
    *
    * @param {number | string | { port?: number, hostname?: string, protocol?: string }} target   port, socket path or server
-   * @param {{ host?: string, secure?: tls.ConnectionOptions | false }} [options]   TLS is the default where the server
+   * @param {{ host?: string, secure?: import("node:tls").ConnectionOptions | false }} [options]   TLS is the default where the server
    *   has it; `secure` gives its options, with any certificate being good unless they say otherwise
    * @returns {Promise<RawClient>}
    */
-  static open(target, { host = "127.0.0.1", secure } = {}) {
+  static async open(target, { host = "127.0.0.1", secure } = {}) {
     const isSecure = secure ?? (typeof target === "object" && target.protocol === "https");
     const port = typeof target === "object" ? target.port : target;
     const where = typeof port === "string" ? { path: port } : { port: /** @type {number} */ (port), host };
+    // Loaded only for those who ask: it takes as long as most tests.
+    const tls = isSecure ? await import("node:tls") : undefined;
     return new Promise((resolve, reject) => {
-      const socket = isSecure
+      const socket = tls
         ? tls.connect({ ...where, allowHalfOpen: true, rejectUnauthorized: false, ...secure })
         : net.connect({ ...where, allowHalfOpen: true });
       socket.once("error", reject);
-      socket.once(isSecure ? "secureConnect" : "connect", () => {
+      socket.once(tls ? "secureConnect" : "connect", () => {
         socket.removeListener("error", reject);
         socket.setNoDelay(true);
         resolve(new RawClient(socket));
@@ -192,7 +193,7 @@ export class RawClient {
    * A connection on which the opening handshake was sent and answered.
    *
    * @param {number | string | { port?: number }} target
-   * @param {HandshakeOptions & { host?: string, secure?: tls.ConnectionOptions | false, behind?: Uint8Array }} [options]   `behind`: bytes in the same write
+   * @param {HandshakeOptions & { host?: string, secure?: import("node:tls").ConnectionOptions | false, behind?: Uint8Array }} [options]   `behind`: bytes in the same write
    */
   static async connect(target, options = {}) {
     const client = await RawClient.open(target, options);
@@ -210,7 +211,7 @@ export class RawClient {
 
   /** The TLS side of the connection. */
   get tls() {
-    return /** @type {tls.TLSSocket} */ (this.#socket);
+    return /** @type {import("node:tls").TLSSocket} */ (this.#socket);
   }
 
   // Sending ---------------------------------------------------------------------------------------------------
