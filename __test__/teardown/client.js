@@ -32,6 +32,8 @@ export class Client {
   #size = 0;
   #wanted = 2;
   #answers = false;
+  /** Milliseconds before an answer. */
+  #pause = 0;
 
   /** @param {net.Socket} socket @param {Buffer} first */
   constructor(socket, first) {
@@ -77,6 +79,12 @@ export class Client {
   load(window) {
     this.#answers = true;
     this.send(window);
+  }
+
+  /** Keeps one message under way, with a pause before each: a sign of life that leaves the machine to others. */
+  tick() {
+    this.#pause = 1;
+    this.load(1);
   }
 
   /** Sends messages as fast as they can be written, whatever comes back. */
@@ -137,7 +145,9 @@ export class Client {
     }
     this.#parts = bytes.length > 0 ? [bytes] : [];
     this.#size = bytes.length;
-    if (answers > 0 && this.#answers) this.send(answers);
+    const answer = () => this.#answers && this.send(answers);
+    if (answers > 0 && this.#pause > 0) setTimeout(answer, this.#pause);
+    else if (answers > 0) answer();
   }
 
   /** @param {number} opcode @param {Buffer} payload @returns {boolean} whether it asks for an answer */

@@ -178,7 +178,7 @@ async function runWorkers(runtime, end, rounds) {
     // Served by the parent all the time.
     const bystander = await Client.connect(hostPort, "echo");
     all.push(control, bystander);
-    bystander.load(2);
+    bystander.tick();
     const order = (/** @type {Record<string, any>} */ command) => {
       const answer = new Promise((resolve) => {
         control.onText = (text) => resolve(JSON.parse(text));
