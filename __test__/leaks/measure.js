@@ -29,6 +29,9 @@ const FLAGS = ["--expose-gc", "--max-semi-space-size=1"];
 /** glibc keeps what was freed between two blocks in use: blocks of some size are given back one by one instead. */
 const MALLOC = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "32768", MALLOC_TRIM_THRESHOLD_: "65536" };
 
+/** Of the process whose memory counts. */
+const MEASURED = { execArgv: FLAGS, env: { ...process.env, ...MALLOC } };
+
 export const skip = existsSync("/proc/self/fd")
   ? false
   : "resident memory and open files are read from /proc";
@@ -72,7 +75,7 @@ export async function measure(unit, least, use) {
 
 /** @param {(processes: Processes) => Promise<unknown>} use */
 export async function withPeers(use) {
-  const server = new Peer("server.js", []);
+  const server = new Peer("server.js", [], MEASURED);
   const load = new Peer("load.js", [String(await server.port), String(await server.securePort)]);
   try {
     await load.port;
@@ -103,10 +106,10 @@ class Peer {
   /** @type {Promise<never>} */
   #failed;
 
-  /** @param {string} file @param {string[]} args */
-  constructor(file, args) {
+  /** @param {string} file @param {string[]} [args] @param {import("node:child_process").ForkOptions} [options] */
+  constructor(file, args = [], options = {}) {
     const script = fileURLToPath(new URL(file, import.meta.url));
-    this.#process = fork(script, args, { execArgv: FLAGS, env: { ...process.env, ...MALLOC } });
+    this.#process = fork(script, args, options);
     this.#failed = new Promise((_, reject) => {
       this.#process.once("exit", (code, signal) => reject(new Error(`${file} ended with ${signal ?? code}`)));
     });
