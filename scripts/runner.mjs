@@ -15,7 +15,7 @@ import { inRoot, run, time } from "./support.mjs";
  * @property {() => string | undefined} [missing] why it can't run here, if it can't
  * @property {boolean} [required] nothing after it runs when it fails
  * @property {boolean} [single] counts as one test, whatever it prints
- * @property {boolean} [waits] leaves most of the machine idle: it runs beside the suite that follows
+ * @property {boolean} [waits] leaves most of the machine idle: those that follow run beside it
  *
  * @typedef {{ passed: number, failed: number, skipped: number }} Counts
  * @typedef {Counts & { suite: Suite, ms: number, note: string }} Result
@@ -51,24 +51,22 @@ export async function main(suites) {
     ({ name, required }) => !positionals.length || required || positionals.includes(name),
   );
 
-  /** @type {Result[]} */
-  const results = [];
   /** @type {string | undefined} */
   let stopped;
+  const runOne = async (/** @type {Suite} */ suite) => {
+    const result = stopped ? notRun(suite, `${stopped} failed`) : await runSuite(suite, values.verbose);
+    console.log(line(result));
+    if (result.failed && suite.required) stopped ??= suite.name;
+    return result;
+  };
   /** @type {Promise<Result>[]} */
-  let running = [];
+  const running = [];
   for (const suite of chosen) {
-    running.push(
-      stopped ? Promise.resolve(notRun(suite, `${stopped} failed`)) : runSuite(suite, values.verbose),
-    );
-    if (suite.waits && suite !== chosen.at(-1)) continue;
-    for (const result of await Promise.all(running)) {
-      results.push(result);
-      console.log(line(result));
-      if (result.failed && result.suite.required) stopped ??= result.suite.name;
-    }
-    running = [];
+    const result = runOne(suite);
+    running.push(result);
+    if (!suite.waits) await result;
   }
+  const results = await Promise.all(running);
 
   const total = results.reduce(
     (sum, { passed, failed, skipped }) => ({
