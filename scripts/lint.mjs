@@ -14,15 +14,35 @@ const clippy = (/** @type {string[]} */ ...flags) => [
   ...["cargo", "clippy", "--all-targets", ...locked, ...flags],
   ...["--", "-D", "warnings"],
 ];
+const manifest = (/** @type {string} */ crate) => ["--manifest-path", `${crate}/Cargo.toml`];
 
 await main(
   /** @type {import("./runner.mjs").Suite[]} */ ([
-    { name: "rustfmt", what: "cargo fmt --check", command: ["cargo", "fmt", "--check"], seconds: 60 },
+    {
+      name: "rustfmt",
+      what: "cargo fmt --check",
+      command: [".", "benchmark/load", "tests/model", "fuzz"].map((crate) => [
+        "cargo",
+        "fmt",
+        "--check",
+        ...manifest(crate),
+      ]),
+      seconds: 60,
+    },
     { name: "clippy", what: "cargo clippy", command: clippy(), seconds: 900 },
     {
       name: "clippy-core",
       what: "cargo clippy without Node-API",
       command: clippy("--no-default-features"),
+      seconds: 900,
+    },
+    {
+      name: "clippy-tools",
+      what: "cargo clippy of the load generator and the loom model",
+      command: [
+        clippy(...manifest("benchmark/load")),
+        clippy(...manifest("tests/model"), "--target-dir", "target/model"),
+      ],
       seconds: 900,
     },
     {

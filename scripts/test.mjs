@@ -74,6 +74,12 @@ const suites = [
     command: [...cargo, "--no-default-features"],
     seconds: 1200,
   },
+  {
+    name: "load",
+    what: "the benchmark's load generator",
+    command: [...cargo, "--manifest-path", "benchmark/load/Cargo.toml"],
+    seconds: 600,
+  },
   { name: "autobahn", what: "RFC 6455 cases", ...script("scripts/autobahn.mjs"), seconds: 600 },
   {
     name: "teardown",
