@@ -40,6 +40,7 @@ const suites = [
       ...["--target-dir", "target/model", "--", "--skip", "mailbox::"],
     ],
     seconds: 900,
+    waits: true,
   },
   {
     name: "unit",
