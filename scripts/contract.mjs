@@ -12,11 +12,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { TEST_ENV } from "./support.mjs";
+import { root, TEST_ENV } from "./support.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const runtimesFolder = join(root, "__test__", "runtimes");
 const specFolder = join(root, "__test__", "contract");
 const modules = join(runtimesFolder, "node_modules");

@@ -106,8 +106,8 @@ class Peer {
   /** @type {Promise<never>} */
   #failed;
 
-  /** @param {string} file @param {string[]} [args] @param {import("node:child_process").ForkOptions} [options] */
-  constructor(file, args = [], options = {}) {
+  /** @param {string} file @param {string[]} args @param {import("node:child_process").ForkOptions} [options] */
+  constructor(file, args, options = {}) {
     const script = fileURLToPath(new URL(file, import.meta.url));
     this.#process = fork(script, args, options);
     this.#failed = new Promise((_, reject) => {

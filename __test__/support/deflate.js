@@ -139,9 +139,7 @@ export class Packer {
 export class Unpacker {
   #stream;
 
-  /**
-   * @param {number} [windowBits]
-   */
+  /** @param {number} [windowBits] */
   constructor(windowBits = 15) {
     // zlib lets a stream refer to all of the output at hand, window or not: so there is little of that, unless the
     // window is all that the format can refer to.

@@ -27,7 +27,8 @@ import { gate, Recorder, within } from "./wait.js";
  * @property {boolean | null} [sendPings]
  * @property {boolean | null} [publishToSelf]
  *
- * @typedef {import("./raw-client.js").HandshakeOptions & { host?: string, secure?: import("node:tls").ConnectionOptions | false, behind?: Uint8Array }} ConnectOptions
+ * @typedef {import("./raw-client.js").ConnectOptions} ConnectOptions
+ * @typedef {import("./raw-client.js").Secure} Secure
  *
  * @typedef {object} ServeOptions
  * @property {(request: Request, server: Server) => any} [fetch]
@@ -97,7 +98,7 @@ export class Fixture {
     return this.keep(await RawClient.connect(target, options));
   }
 
-  /** A raw client that has sent nothing yet. @param {any} target @param {{ host?: string, secure?: import("node:tls").ConnectionOptions | false }} [options] */
+  /** A raw client that has sent nothing yet. @param {any} target @param {{ host?: string, secure?: Secure }} [options] */
   async tcp(target, options) {
     return this.keep(await RawClient.open(target, options));
   }
@@ -169,7 +170,7 @@ export class Fixture {
    *
    * @param {any} target
    * @param {string} head   request line and headers, one a line; Host is added when absent
-   * @param {{ body?: string | Uint8Array, secure?: import("node:tls").ConnectionOptions | false }} [options]
+   * @param {{ body?: string | Uint8Array, secure?: Secure }} [options]
    */
   async request(target, head, { body, secure } = {}) {
     const client = await this.tcp(target, { secure });

@@ -44,6 +44,11 @@ const MASKING_KEY = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
  * @property {string} [method]
  * @property {string} [version]   HTTP version
  * @property {Record<string, string | string[] | undefined>} [headers]   added, replaced, or removed by undefined
+ *
+ * @typedef {import("node:tls").ConnectionOptions | false} Secure   options of TLS, or none of it
+ *
+ * @typedef {HandshakeOptions & { host?: string, secure?: Secure, behind?: Uint8Array }} ConnectOptions   `behind`: bytes
+ *   in the same write
  */
 
 /**
@@ -166,8 +171,8 @@ export class RawClient {
    * A TCP (or unix) connection, with nothing sent yet but what TLS needs.
    *
    * @param {number | string | { port?: number, hostname?: string, protocol?: string }} target   port, socket path or server
-   * @param {{ host?: string, secure?: import("node:tls").ConnectionOptions | false }} [options]   TLS is the default where the server
-   *   has it; `secure` gives its options, with any certificate being good unless they say otherwise
+   * @param {{ host?: string, secure?: Secure }} [options]   TLS is the default where the server has it;
+   *   `secure` gives its options, with any certificate being good unless they say otherwise
    * @returns {Promise<RawClient>}
    */
   static async open(target, { host = "127.0.0.1", secure } = {}) {
@@ -193,7 +198,7 @@ export class RawClient {
    * A connection on which the opening handshake was sent and answered.
    *
    * @param {number | string | { port?: number }} target
-   * @param {HandshakeOptions & { host?: string, secure?: import("node:tls").ConnectionOptions | false, behind?: Uint8Array }} [options]   `behind`: bytes in the same write
+   * @param {ConnectOptions} [options]
    */
   static async connect(target, options = {}) {
     const client = await RawClient.open(target, options);

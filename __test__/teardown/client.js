@@ -33,7 +33,7 @@ export class Client {
   #wanted = 2;
   #answers = false;
   /** Milliseconds before an answer. */
-  #pause = 0;
+  #delay = 0;
 
   /** @param {net.Socket} socket @param {Buffer} first */
   constructor(socket, first) {
@@ -83,7 +83,7 @@ export class Client {
 
   /** Keeps one message under way, with a pause before each: a sign of life that leaves the machine to others. */
   tick() {
-    this.#pause = 1;
+    this.#delay = 1;
     this.load(1);
   }
 
@@ -145,9 +145,14 @@ export class Client {
     }
     this.#parts = bytes.length > 0 ? [bytes] : [];
     this.#size = bytes.length;
-    const answer = () => this.#answers && this.send(answers);
-    if (answers > 0 && this.#pause > 0) setTimeout(answer, this.#pause);
-    else if (answers > 0) answer();
+    if (answers === 0) return;
+    if (this.#delay > 0) setTimeout(() => this.#answer(answers), this.#delay);
+    else this.#answer(answers);
+  }
+
+  /** @param {number} count */
+  #answer(count) {
+    if (this.#answers) this.send(count);
   }
 
   /** @param {number} opcode @param {Buffer} payload @returns {boolean} whether it asks for an answer */
