@@ -1,9 +1,5 @@
 // @ts-check
-import { Cookie, CookieMap } from "./js/cookies.js";
-import { serveModule } from "./js/handlers.js";
-import { Request } from "./js/request-class.js";
-import { Response } from "./js/response-class.js";
-import { serve } from "./js/serve.js";
+import { Cookie, CookieMap, Request, Response, serve, serveModule } from "./dist/ferrows.js";
 
 export { Cookie, CookieMap, Request, Response, serve, serveModule };
 

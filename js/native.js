@@ -14,6 +14,13 @@ const LEAVE_MS = 500;
  */
 export let N;
 
+// What a direction is compressed with; more than that are the window bits of a context of the socket's own.
+
+/** Nothing is compressed, also on sockets that have agreed to it. */
+export const DISABLED = 0;
+/** Each message by itself. */
+export const SHARED = 1;
+
 let attached = false;
 
 /**

@@ -1,6 +1,7 @@
 // @ts-check
 // Options are checked and made complete once, by `serve()` and `reload()`; nothing later looks at what was passed.
 import { invalidArgument, outOfRange } from "./errors.js";
+import { DISABLED, SHARED } from "./native.js";
 import { compileRoutes } from "./routes.js";
 import { environment } from "./runtime.js";
 import { parseTls } from "./tls.js";
@@ -233,10 +234,6 @@ function flag(options, name, fallback) {
   if (typeof value !== "boolean") throw invalidArgument(`websocket expects ${name} to be a boolean`);
   return value;
 }
-
-/** Nothing is compressed, also on sockets that have agreed to it. */
-export const DISABLED = 0;
-const SHARED = 1;
 
 /**
  * The names of contexts, with the window bits of those that a socket has for itself. A compressor's size counts all of

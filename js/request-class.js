@@ -1,6 +1,6 @@
 // @ts-check
-// The exported Request: the platform's own class, except that it also takes the requests that handlers get. The
-// platform's refuses those where it keeps its state in private fields (Node 24 and later).
+// The exported Request, and the fetch of `ferrows/register`: the platform's own, except that they also take the requests
+// that handlers get. The platform's refuse those where it keeps its state in private fields (Node 24 and later).
 import { platform } from "./platform.js";
 import { platformRequest } from "./request.js";
 
@@ -22,3 +22,8 @@ export const Request = new Proxy(
     },
   },
 );
+
+/** @param {any} input @param {any} [init] */
+export function fetch(input, init = undefined) {
+  return platform().fetch(/** @type {any} */ (platformRequest(input)), init);
+}

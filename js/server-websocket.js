@@ -6,8 +6,7 @@ import { checkCompress, checkSend, checkTopic, checkTopicType, closeCode, closeR
 import { BlobQueue } from "./blob-queue.js";
 import { invalidArgument, invalidThis, missingArguments, stringOf, wrongType } from "./errors.js";
 import { handlerFailed } from "./failures.js";
-import { N } from "./native.js";
-import { DISABLED } from "./options.js";
+import { DISABLED, N } from "./native.js";
 import { anyPayload, BlobBytes, binaryPayload, controlPayload, sizeOf, textPayload } from "./payload.js";
 import { giveBytes, SMALL } from "./small.js";
 import { contains, names } from "./topics.js";

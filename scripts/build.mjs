@@ -1,10 +1,11 @@
 // @ts-check
-// Builds the addon and the files that are generated around it.
+// Builds the addon, the files that are generated around it, and the one file of the modules below js/.
 //   node scripts/build.mjs [--if-stale] [--debug] [--target <rust target>]
-// Needs cargo and Node, nothing from node_modules.
+// Needs cargo and Node; installs the rest.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, renameSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { buildBundle } from "./bundle.mjs";
 import { platformOf } from "./platforms.mjs";
 import { answers, fail, filesBelow, inRoot, isMain, modified, requireNode, root } from "./support.mjs";
 import { writeGenerated } from "./write-binding.mjs";
@@ -80,6 +81,11 @@ function libraryIn(messages) {
   return undefined;
 }
 
+/** @param {string} file @param {boolean} built */
+function say(file, built) {
+  console.log(built ? `Built ${file}.` : `${file} is up to date.`);
+}
+
 if (isMain(import.meta.url)) {
   requireNode();
   const { values } = parseArgs({
@@ -94,7 +100,9 @@ if (isMain(import.meta.url)) {
     debug: values.debug,
     target: values.target,
   });
-  console.log(built ? `Built ${file}.` : `${file} is up to date.`);
+  say(file, built);
   const written = writeGenerated();
   if (written.length) console.log(`Wrote ${written.join(", ")}.`);
+  const bundle = await buildBundle({ ifStale: values["if-stale"] });
+  say(bundle.file, bundle.built);
 }

@@ -67,7 +67,8 @@ await main(
         [...bin("typescript/bin/tsc"), "-p", "examples"],
       ],
       seconds: 300,
-      missing: tools,
+      missing: () =>
+        tools() ?? (existsSync(inRoot("dist")) ? undefined : "dist/ is missing: run `npm run build`"),
     },
     {
       name: "type-tests",

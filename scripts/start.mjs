@@ -1,13 +1,15 @@
 // @ts-check
-// `npm start`: builds the addon if it is missing or older than its sources, then serves the chat example.
-// PORT chooses the port (3000). Needs Node and cargo, nothing from node_modules.
+// `npm start`: builds what is missing or older than its sources, then serves the chat example.
+// PORT chooses the port (3000). Needs Node and cargo; installs the rest.
 import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { buildAddon } from "./build.mjs";
+import { buildBundle } from "./bundle.mjs";
 import { fail, inRoot, requireNode } from "./support.mjs";
 
 requireNode();
 buildAddon({ ifStale: true });
+await buildBundle({ ifStale: true });
 
 const server = inRoot("examples", "chat", "server.js");
 if (!existsSync(server)) {

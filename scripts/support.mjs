@@ -1,7 +1,8 @@
 // @ts-check
 // What several scripts need: running commands, finding files, printing times.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -161,6 +162,27 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
     child.once("exit", () => group && capture && setTimeout(kill, 2000).unref());
     child.once("close", (code) => done(code ?? 1));
   });
+}
+
+/**
+ * Runs `npm ci` when node_modules does not come from the lockfile as it is now.
+ *
+ * @returns {Promise<void>}
+ */
+export async function installTools() {
+  const mark = inRoot("node_modules", ".ferrows-lock");
+  const lock = createHash("sha256")
+    .update(readFileSync(inRoot("package-lock.json")))
+    .digest("hex");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
+  console.log("Installing the development tools (npm ci).");
+  const npm = process.env.npm_execpath;
+  const [program, ...args] = npm?.endsWith("js") ? [process.execPath, npm] : ["npm"];
+  const { code } = await run(program, [...args, "ci", "--no-audit", "--no-fund"], { seconds: 600 });
+  if (code !== 0) {
+    fail("npm ci failed; its messages are above.");
+  }
+  writeFileSync(mark, lock);
 }
 
 /** @param {number} ms */

@@ -4,10 +4,9 @@
 //   npm test -- unit contract    some
 //   npm test -- --list           their names
 //   npm test -- --verbose        with their output
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { main } from "./runner.mjs";
-import { answers, fail, filesBelow, inRoot, requireNode, run, TEST_ENV } from "./support.mjs";
+import { answers, filesBelow, inRoot, installTools, requireNode, TEST_ENV } from "./support.mjs";
 
 requireNode();
 if (!process.argv.includes("--list")) await installTools();
@@ -18,7 +17,7 @@ const cargo = ["cargo", "test", ...(process.env.CI ? ["--locked"] : [])];
 const suites = [
   {
     name: "build",
-    what: "the addon, if missing or older than its sources",
+    what: "what is missing or older than its sources",
     command: ["node", "scripts/build.mjs", "--if-stale"],
     seconds: 1200,
     required: true,
@@ -141,22 +140,4 @@ function script(file, ...args) {
     command: ["node", file, ...args],
     missing: () => (existsSync(inRoot(file)) ? undefined : `${file} is not there`),
   };
-}
-
-/** Runs `npm ci` when node_modules does not come from the lockfile as it is now. */
-async function installTools() {
-  const mark = inRoot("node_modules", ".ferrows-lock");
-  const lock = createHash("sha256")
-    .update(readFileSync(inRoot("package-lock.json")))
-    .digest("hex");
-  if (existsSync(mark) && readFileSync(mark, "utf8") === lock) return;
-  console.log("Installing the development tools (npm ci).");
-  const npm = process.env.npm_execpath;
-  const [program, ...args] = npm?.endsWith("js") ? [process.execPath, npm] : ["npm"];
-  const { code } = await run(program, [...args, "ci", "--no-audit", "--no-fund"], { seconds: 600 });
-  if (code !== 0) {
-    console.log("\n0 passed, 1 failed, 0 skipped");
-    fail("npm ci failed; its messages are above.");
-  }
-  writeFileSync(mark, lock);
 }
