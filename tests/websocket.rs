@@ -1116,8 +1116,8 @@ fn a_program_that_is_busy_is_not_flooded() {
     let sender = {
         let sent = Arc::clone(&sent);
         std::thread::spawn(move || {
+            let mut payload = bytes(SIZE);
             for n in 0..COUNT {
-                let mut payload = bytes(SIZE);
                 payload[..8].copy_from_slice(&n.to_be_bytes());
                 stream.write_all(&frame(0x2, &payload)).unwrap();
                 sent.store(n + 1, Ordering::Relaxed);
