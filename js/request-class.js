@@ -25,5 +25,7 @@ export const Request = new Proxy(
 
 /** @param {any} input @param {any} [init] */
 export function fetch(input, init = undefined) {
-  return platform().fetch(/** @type {any} */ (platformRequest(input)), init);
+  // A plain call: the platform's has no `this` for a program that has wrapped it.
+  const { fetch: platformFetch } = platform();
+  return platformFetch(/** @type {any} */ (platformRequest(input)), init);
 }

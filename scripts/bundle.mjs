@@ -1,6 +1,7 @@
 // @ts-check
 // Makes one file of the modules below js/: loading thirty takes Node three times as long as loading one.
-import { writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { fail, filesBelow, inRoot, installTools, modified } from "./support.mjs";
 
 /** What `index.js` and `register.js` import, relative to the root. */
@@ -28,12 +29,18 @@ export async function buildBundle({ ifStale = false } = {}) {
     // A circle of imports, or one that is not there: each is a mistake.
     onwarn: ({ message }) => fail(`${BUNDLE}: ${message}`),
   });
-  await bundle.write({
-    file: inRoot(BUNDLE),
+  const { output } = await bundle.generate({
     format: "es",
     banner: "// Made of the modules below js/ by scripts/bundle.mjs; do not edit.",
+    // Where it will be: its imports are relative to that.
+    file: inRoot(BUNDLE),
   });
   await bundle.close();
+  mkdirSync(path.dirname(inRoot(BUNDLE)), { recursive: true });
   writeFileSync(inRoot(TYPES), 'export * from "../js/index.js";\n');
+  // Last and whole, for its time says that all of it is there.
+  const fresh = inRoot(`${BUNDLE}.${process.pid}`);
+  writeFileSync(fresh, output[0].code);
+  renameSync(fresh, inRoot(BUNDLE));
   return { file: BUNDLE, built: true };
 }

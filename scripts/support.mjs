@@ -167,9 +167,10 @@ export function run(command, args, { cwd = root, env = {}, seconds, capture = fa
 /**
  * Runs `npm ci` when node_modules does not come from the lockfile as it is now.
  *
+ * @param {string} [closing] printed before a failure ends the script
  * @returns {Promise<void>}
  */
-export async function installTools() {
+export async function installTools(closing) {
   const mark = inRoot("node_modules", ".ferrows-lock");
   const lock = createHash("sha256")
     .update(readFileSync(inRoot("package-lock.json")))
@@ -180,6 +181,7 @@ export async function installTools() {
   const [program, ...args] = npm?.endsWith("js") ? [process.execPath, npm] : ["npm"];
   const { code } = await run(program, [...args, "ci", "--no-audit", "--no-fund"], { seconds: 600 });
   if (code !== 0) {
+    if (closing) console.log(closing);
     fail("npm ci failed; its messages are above.");
   }
   writeFileSync(mark, lock);
